@@ -1,0 +1,280 @@
+//! The one way to change state: idempotent, in order, with its events, in one transaction.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use clock::{Clock, Time, Uuid};
+use prost::Message;
+use store::{Failure, HasFailure, Pool, Tx, Work, on};
+use tokio::sync::Notify;
+
+/// Claims a request id. A concurrent claim of the same id waits here until the other transaction ends.
+const CLAIM: &str =
+    "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
+     VALUES ($1, $2, $3, $4, NULL, $5) ON CONFLICT (caller, request_id) DO NOTHING";
+const FIND: &str =
+    "SELECT method, digest, answer FROM requests WHERE caller = $1 AND request_id = $2";
+const KEEP: &str = "UPDATE requests SET answer = $3 WHERE caller = $1 AND request_id = $2";
+
+/// Queues behind other changes of the same key, and gives this change a time later than theirs, whatever the clocks say.
+const TAKE_TURN: &str = "INSERT INTO change_order (key, time_us) VALUES ($1, $2)
+     ON CONFLICT (key) DO UPDATE SET time_us = CASE
+         WHEN change_order.time_us >= excluded.time_us THEN change_order.time_us + 1 ELSE excluded.time_us END
+     RETURNING time_us";
+const END_TURN: &str = "UPDATE change_order SET time_us = $2 WHERE key = $1";
+
+const APPEND: &str = "INSERT INTO outbox (id, key, time_us, payload) VALUES ($1, $2, $3, $4)";
+
+/// Where the write-ahead log stands, after the commit. SQLite has one process and no replicas, so nothing is ever behind.
+const POSITION_POSTGRES: &str = "SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT)";
+
+/// Changes state and remembers what to tell. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    pub(crate) pool: Pool,
+    pub(crate) clock: Clock,
+    pub(crate) wake: Arc<Notify>,
+}
+
+/// Who asks for a change, and how a repeat is recognized.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The name of the principal. Request ids are its own.
+    pub caller: &'a str,
+    /// The method called.
+    pub method: &'static str,
+    /// The caller's request id, if it gave one.
+    pub id: Option<Uuid>,
+    /// A digest of the whole request.
+    pub digest: [u8; 32],
+}
+
+/// The request id was used for a different request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reused;
+
+/// A change, done now or before.
+#[derive(Clone, Debug)]
+pub struct Done<T> {
+    /// The answer; for a repeated request the first answer.
+    pub answer: T,
+    /// The position of the database's log at which the change can be seen; 0 where there is one process only.
+    pub position: i64,
+}
+
+/// A change of state. It may run several times, of which at most one is kept.
+pub trait Change: Sync {
+    /// The name of the transaction in telemetry: `remove_delegation`.
+    const NAME: &'static str;
+    /// What the caller gets.
+    type Answer: Message + Default;
+    /// How it fails; nothing is written then.
+    type Error: From<Failure> + From<Reused> + HasFailure + Send;
+
+    /// Whose changes happen one after the other: `customers/{customer}`, `partners/{partner}`.
+    fn key(&self) -> &str;
+
+    /// Reads, decides, writes, and emits exactly one event per state changed.
+    fn apply(
+        &self,
+        scope: &mut Scope<'_>,
+    ) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
+}
+
+/// What a change works with.
+#[derive(Debug)]
+pub struct Scope<'t> {
+    /// The transaction.
+    pub tx: &'t mut Tx,
+    /// The time of the change: later than every earlier change of the same key.
+    pub now: Time,
+    key: &'t str,
+    clock: &'t Clock,
+    events: i64,
+}
+
+impl Scope<'_> {
+    /// A new id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.clock.id()
+    }
+
+    /// Keeps an event for delivery after the commit. `payload` makes it from its id and its time, which is later than that of
+    /// every earlier event of the same key.
+    ///
+    /// # Errors
+    /// [`Failure`] of the database.
+    pub async fn emit(
+        &mut self,
+        payload: impl FnOnce(Uuid, Time) -> Vec<u8>,
+    ) -> Result<(), Failure> {
+        let id = self.clock.id();
+        let time = Time::from_micros(self.now.micros() + self.events);
+        self.events += 1;
+        let payload = payload(id, time);
+        on!(&mut *self.tx, tx => {
+            sqlx::query(APPEND).bind(id).bind(self.key).bind(time.micros()).bind(payload).execute(&mut **tx).await?;
+        });
+        Ok(())
+    }
+}
+
+impl Outbox {
+    /// The outbox of a service that keeps its state in this database.
+    #[must_use]
+    pub fn new(pool: Pool, clock: Clock) -> Outbox {
+        Outbox {
+            pool,
+            clock,
+            wake: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Makes a change, or returns the first answer when the same request was answered before.
+    ///
+    /// # Errors
+    /// Whatever the change returns; [`Reused`] when the request id was used for another request; [`Failure`] of the database.
+    /// Nothing is written then.
+    pub async fn change<C: Change>(
+        &self,
+        request: &Request<'_>,
+        change: &C,
+    ) -> Result<Done<C::Answer>, C::Error> {
+        let outcome = store::transaction(
+            &self.pool,
+            &Attempt {
+                outbox: self,
+                request,
+                change,
+            },
+        )
+        .await?;
+        if outcome.emitted {
+            self.wake.notify_one();
+        }
+        let position = self.position().await?;
+        Ok(Done {
+            answer: outcome.answer,
+            position,
+        })
+    }
+
+    async fn position(&self) -> Result<i64, Failure> {
+        match &self.pool {
+            Pool::Postgres(pool) => Ok(sqlx::query_scalar(POSITION_POSTGRES)
+                .fetch_one(pool)
+                .await?),
+            Pool::Sqlite(_) => Ok(0),
+        }
+    }
+}
+
+struct Attempt<'a, C> {
+    outbox: &'a Outbox,
+    request: &'a Request<'a>,
+    change: &'a C,
+}
+
+struct Outcome<T> {
+    answer: T,
+    emitted: bool,
+}
+
+impl<C: Change> Work for Attempt<'_, C> {
+    const NAME: &'static str = C::NAME;
+    type Answer = Outcome<C::Answer>;
+    type Error = C::Error;
+
+    async fn run(&self, tx: &mut Tx) -> Result<Outcome<C::Answer>, C::Error> {
+        if let Some(id) = self.request.id
+            && !claim(tx, self.request, id, self.outbox.clock.now()).await?
+        {
+            let answer = first_answer::<C>(tx, self.request, id).await?;
+            return Ok(Outcome {
+                answer,
+                emitted: false,
+            });
+        }
+        let key = self.change.key();
+        let now = take_turn(tx, key, self.outbox.clock.now()).await?;
+        let mut scope = Scope {
+            tx,
+            now,
+            key,
+            clock: &self.outbox.clock,
+            events: 0,
+        };
+        let answer = self.change.apply(&mut scope).await?;
+        let events = scope.events;
+        if events > 1 {
+            end_turn(tx, key, now.micros() + events - 1).await?;
+        }
+        if let Some(id) = self.request.id {
+            keep(tx, self.request, id, answer.encode_to_vec()).await?;
+        }
+        Ok(Outcome {
+            answer,
+            emitted: events > 0,
+        })
+    }
+}
+
+/// False when the id was claimed before.
+async fn claim(tx: &mut Tx, request: &Request<'_>, id: Uuid, now: Time) -> Result<bool, Failure> {
+    let rows = on!(tx, tx => sqlx::query(CLAIM)
+        .bind(request.caller)
+        .bind(id)
+        .bind(request.method)
+        .bind(request.digest.as_slice())
+        .bind(now.micros())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected());
+    Ok(rows == 1)
+}
+
+async fn first_answer<C: Change>(
+    tx: &mut Tx,
+    request: &Request<'_>,
+    id: Uuid,
+) -> Result<C::Answer, C::Error> {
+    let row: (String, Vec<u8>, Option<Vec<u8>>) = on!(tx, tx => sqlx::query_as(FIND)
+        .bind(request.caller)
+        .bind(id)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(Failure::from)?);
+    let (method, digest, answer) = row;
+    if method != request.method || digest != request.digest {
+        return Err(Reused.into());
+    }
+    let answer = answer
+        .ok_or_else(|| Failure::inconsistent("requests", "a committed request has no answer"))?;
+    let answer = C::Answer::decode(answer.as_slice());
+    answer.map_err(|error| Failure::inconsistent("requests", error.to_string()).into())
+}
+
+async fn keep(
+    tx: &mut Tx,
+    request: &Request<'_>,
+    id: Uuid,
+    answer: Vec<u8>,
+) -> Result<(), Failure> {
+    on!(tx, tx => {
+        sqlx::query(KEEP).bind(request.caller).bind(id).bind(answer).execute(&mut **tx).await?;
+    });
+    Ok(())
+}
+
+async fn take_turn(tx: &mut Tx, key: &str, now: Time) -> Result<Time, Failure> {
+    let micros: i64 = on!(tx, tx => sqlx::query_scalar(TAKE_TURN).bind(key).bind(now.micros()).fetch_one(&mut **tx).await?);
+    Ok(Time::from_micros(micros))
+}
+
+async fn end_turn(tx: &mut Tx, key: &str, micros: i64) -> Result<(), Failure> {
+    on!(tx, tx => {
+        sqlx::query(END_TURN).bind(key).bind(micros).execute(&mut **tx).await?;
+    });
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Carries events from the outbox to whoever keeps them: in order, at least once, by one relay at a time.
+
+use std::future::Future;
+use std::time::Duration;
+
+use clock::Uuid;
+use store::{Failure, Pool, Tx, Work, on};
+
+use crate::Outbox;
+
+/// Leads for as long as its transaction is open. The lock dies with the connection, so the next relay takes over at once and no
+/// clock is asked. A SQLite file belongs to one process, which has one relay.
+const LEAD_POSTGRES: &str = "SELECT pg_try_advisory_xact_lock(7236281100421)";
+const STILL_LEADING: &str = "SELECT 1";
+
+/// Oldest first. The times of one key only grow, in the order of their commits, so its events never overtake each other.
+const NEXT: &str = "SELECT id, payload FROM outbox ORDER BY time_us, id LIMIT 200";
+const FORGET: &str = "DELETE FROM outbox WHERE id = $1";
+
+/// How long until the outbox is looked at without being woken: events of other replicas wait so long at most.
+const POLL: Duration = Duration::from_millis(500);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// An event on its way.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Record {
+    /// Its id, by which the receiver recognizes repeats.
+    pub id: Uuid,
+    /// What [`crate::Scope::emit`] was given.
+    pub payload: Vec<u8>,
+}
+
+/// Where events go.
+pub trait Delivery: Sync {
+    /// Why events could not be delivered; it is logged.
+    type Error: std::error::Error + Send + 'static;
+
+    /// Delivers events, in this order. They are forgotten when this succeeds and sent again when it does not.
+    fn deliver(&self, records: Vec<Record>)
+    -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+impl Outbox {
+    /// Delivers events for ever. Failures are logged and tried again, at most five seconds later. May be dropped at any moment:
+    /// what was not acknowledged is delivered again by the next relay.
+    pub async fn relay<D: Delivery>(&self, delivery: &D) {
+        loop {
+            // Returns when another relay leads, or the database failed.
+            if let Err(error) = self.lead(delivery).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "events wait in the outbox"
+                );
+                tokio::time::sleep(BACKOFF_MAX).await;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Delivers for as long as this relay leads; returns at once when another does.
+    async fn lead<D: Delivery>(&self, delivery: &D) -> Result<(), Failure> {
+        let Some(mut lead) = Lead::take(&self.pool).await? else {
+            return Ok(());
+        };
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            lead.check().await?;
+            let records = self.next_records().await?;
+            if records.is_empty() {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                }
+            } else if let Err(error) = delivery.deliver(records.clone()).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "events wait in the outbox"
+                );
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(BACKOFF_MAX);
+            } else {
+                store::transaction(&self.pool, &Forget(records)).await?;
+                backoff = BACKOFF_MIN;
+            }
+        }
+    }
+
+    async fn next_records(&self) -> Result<Vec<Record>, Failure> {
+        let mut tx = store::read(&self.pool).await?;
+        Ok(on!(&mut tx, tx => sqlx::query_as(NEXT).fetch_all(&mut **tx).await?))
+    }
+}
+
+/// The right to relay: nobody else has it while this is alive.
+enum Lead {
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Sqlite,
+}
+
+impl Lead {
+    async fn take(pool: &Pool) -> Result<Option<Lead>, Failure> {
+        let Pool::Postgres(pool) = pool else {
+            return Ok(Some(Lead::Sqlite));
+        };
+        let mut tx = pool.begin().await?;
+        let leading: bool = sqlx::query_scalar(LEAD_POSTGRES)
+            .fetch_one(&mut *tx)
+            .await?;
+        Ok(leading.then_some(Lead::Postgres(tx)))
+    }
+
+    async fn check(&mut self) -> Result<(), Failure> {
+        if let Lead::Postgres(tx) = self {
+            sqlx::query(STILL_LEADING).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Forget(Vec<Record>);
+
+impl Work for Forget {
+    const NAME: &'static str = "forget_events";
+    type Answer = ();
+    type Error = Failure;
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), Failure> {
+        for record in &self.0 {
+            on!(&mut *tx, tx => {
+                sqlx::query(FORGET).bind(record.id).execute(&mut **tx).await?;
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! Runs one SQL statement on PostgreSQL or SQLite, in named transactions that retry.
+//!
+//! Each statement is one `const` text for both engines, sent with [`on!`]. Where the engines truly differ, two constants stand
+//! side by side and the reason with them. There is no ORM, no query builder and no SQL made at run time.
+
+mod failure;
+mod migrate;
+mod pool;
+mod transaction;
+
+pub use failure::{Failure, HasFailure};
+pub use migrate::Schema;
+pub use pool::{Pool, Settings};
+pub use transaction::{Tx, Work, read, transaction};
+
+/// Evaluates an expression on whichever engine a [`Pool`] or [`Tx`] is of. The expression is written once and type-checked for
+/// each.
+#[macro_export]
+macro_rules! on {
+    ($either:expr, $one:ident => $body:expr) => {
+        match $either {
+            $crate::Tx::Postgres($one) => $body,
+            $crate::Tx::Sqlite($one) => $body,
+        }
+    };
+}
