@@ -1,0 +1,91 @@
+//! `cargo xtask …`: the developer commands, so that a bare checkout needs nothing done by hand.
+//!
+//! Whatever they fetch or build lands under `target/tools`. They do not release or deploy.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "developer commands talk on the terminal"
+)]
+
+mod checkout;
+mod lint;
+mod postgres;
+mod process;
+mod steps;
+mod test;
+mod tools;
+
+use std::io::Read as _;
+use std::process::ExitCode;
+
+use steps::Steps;
+use test::Counts;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [arguments]   start PostgreSQL and run every test; arguments go to the test runner
+                     in place of `--workspace`, as in `cargo xtask test -p store`
+  lint               formatting, clippy, documentation, dependency rules, contract
+  ci                 lint, then test
+  tools              install what the other commands need and this machine lacks
+  postgres           start PostgreSQL, print its address, stop it at the end of the input
+
+MANDATE_TEST_POSTGRES, when it is set, names a server for `test` to use instead of its own.";
+
+/// Bad usage, as `EX_USAGE` of sysexits.
+const EXIT_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut steps = Steps::default();
+    let counts = match words.as_slice() {
+        ["test", rest @ ..] => test::run(&mut steps, rest),
+        ["lint"] => {
+            lint::run(&mut steps);
+            None
+        }
+        ["ci"] => ci(&mut steps),
+        ["tools"] => {
+            tools::install(&mut steps);
+            None
+        }
+        ["postgres"] => {
+            postgres_until_end_of_input(&mut steps);
+            None
+        }
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            None
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let exit_code = steps.finish();
+    // The counts come last of all, where whoever reads the log looks for them.
+    if let Some(counts) = counts {
+        println!("\n{counts}");
+    }
+    exit_code
+}
+
+fn ci(steps: &mut Steps) -> Option<Counts> {
+    tools::install(steps);
+    lint::run(steps);
+    let counts = test::run(steps, &[]);
+    steps.print_times();
+    counts
+}
+
+fn postgres_until_end_of_input(steps: &mut Steps) {
+    let Some(server) = steps.run("postgres", postgres::Server::start) else {
+        return;
+    };
+    println!("export {}='{}'", test::SERVER_VARIABLE, server.url());
+    println!("Ctrl-D or Ctrl-C stops it.");
+    // Whether the input ends or breaks, the server's time is over.
+    std::io::stdin().read_to_end(&mut Vec::new()).ok();
+}
