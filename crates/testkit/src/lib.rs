@@ -1,7 +1,18 @@
-//! Starts databases and services, and breaks the wires between them on purpose.
+//! Starts what a test needs around the system: databases, an identity provider, certificates.
 //!
-//! For tests only: nothing that ships depends on it.
+//! For tests only: nothing that ships depends on it. All of it is real; there are no mocks of our own services.
 
+pub mod certificates;
 pub mod database;
+pub mod provider;
 
 pub use database::Database;
+
+/// Runs what stands outside of the system under test, and ends with the test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outside world drains with nobody"
+)]
+pub fn outside(future: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(future);
+}

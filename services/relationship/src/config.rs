@@ -1,0 +1,51 @@
+//! What the relationship service can be told.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use server::config::{Common, Fault, Settings, expect_range};
+use server::peer::PeerSettings;
+use server::telemetry;
+
+/// Everything the relationship service can be told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What every service of a cloud is told.
+    pub process: Common,
+    /// Where relationships are kept.
+    pub database: store::Settings,
+    /// The services it calls.
+    pub peers: Peers,
+}
+
+/// The services that the relationship service calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peers {
+    /// Where events go. Required.
+    pub notification: PeerSettings,
+}
+
+impl Settings for Config {
+    fn check(&self) -> Result<(), Fault> {
+        self.process
+            .check()
+            .map_err(|fault| fault.within("process"))?;
+        let connections_max = u64::from(self.database.connections_max);
+        expect_range("connections_max", connections_max, 1, 1000)
+            .map_err(|fault| fault.within("database"))
+    }
+
+    fn telemetry(&self) -> &telemetry::Settings {
+        &self.process.telemetry
+    }
+
+    fn cloud(&self) -> &str {
+        &self.process.cloud
+    }
+
+    fn drain(&self) -> Duration {
+        self.process.limits.drain_max_seconds.0
+    }
+}

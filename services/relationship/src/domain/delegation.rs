@@ -1,0 +1,204 @@
+//! Delegated admin privileges, one per service. All ends are final: restoring means a new acceptance (R3, R4).
+
+use clock::{Time, Uuid};
+use cloud::{ServiceId, TenantId};
+
+use super::relationship::{self, Relationship};
+
+/// The life of a delegation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// In force.
+    Active,
+    /// Taken away by the customer (R27).
+    RemovedByCustomer,
+    /// Handed over to another partner by the customer (R46).
+    Reassigned,
+    /// Given up by the partner.
+    Relinquished,
+    /// Its time was over.
+    Expired,
+    /// Unused for too long.
+    Lapsed,
+    /// Ended with its relationship.
+    Closed,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [State; 7] = [
+        State::Active,
+        State::RemovedByCustomer,
+        State::Reassigned,
+        State::Relinquished,
+        State::Expired,
+        State::Lapsed,
+        State::Closed,
+    ];
+}
+
+/// What can be done to a delegation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// The customer takes it away (R27).
+    Remove,
+    /// The customer hands it over (R46).
+    Reassign,
+}
+
+impl Verb {
+    /// All verbs.
+    pub const ALL: [Verb; 2] = [Verb::Remove, Verb::Reassign];
+}
+
+/// The delegation has ended; nothing more can be done to it (I11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotActive(pub State);
+
+impl State {
+    /// The state after a verb.
+    ///
+    /// # Errors
+    /// [`NotActive`] in every state but the active one (I11).
+    pub fn after(self, verb: Verb) -> Result<State, NotActive> {
+        match self {
+            State::Active => match verb {
+                Verb::Remove => Ok(State::RemovedByCustomer),
+                Verb::Reassign => Ok(State::Reassigned),
+            },
+            State::RemovedByCustomer
+            | State::Reassigned
+            | State::Relinquished
+            | State::Expired
+            | State::Lapsed
+            | State::Closed => Err(NotActive(self)),
+        }
+    }
+}
+
+/// Admin privileges of a partner for one service of a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// Its id.
+    pub id: Uuid,
+    /// The relationship it stands on.
+    pub relationship: Uuid,
+    /// The customer.
+    pub customer: TenantId,
+    /// The partner that holds it.
+    pub partner: TenantId,
+    /// The service.
+    pub service: ServiceId,
+    /// True when no other transacting partner may hold the service beside it (R24).
+    pub exclusive: bool,
+    /// Where it stands.
+    pub state: State,
+    /// When it was granted.
+    pub create_time: Time,
+    /// How it ended. `None` while it is active.
+    pub end: Option<End>,
+    /// Grows by one with every change.
+    pub version: i64,
+}
+
+/// Why a delegation cannot be handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CannotReassign {
+    /// It has ended.
+    NotActive(NotActive),
+    /// The other partner has no active relationship with the customer.
+    NoRelationship,
+    /// The other partner holds the service already, by the delegation of this name.
+    AlreadyHeld(String),
+}
+
+/// Hands a delegation over to the partner of another relationship (R46): the delegation ended, and the one that begins.
+///
+/// # Errors
+/// [`CannotReassign`], the first that applies.
+pub fn reassign(
+    held: &Delegation,
+    receiver: Option<&Relationship>,
+    receiver_holds: Option<&Delegation>,
+    id: Uuid,
+    end: End,
+) -> Result<(Delegation, Delegation), CannotReassign> {
+    let time = end.time;
+    let ended = held
+        .after(Verb::Reassign, end)
+        .map_err(CannotReassign::NotActive)?;
+    let receiver = receiver.filter(|receiver| receiver.state == relationship::State::Active);
+    let receiver = receiver.ok_or(CannotReassign::NoRelationship)?;
+    if let Some(other) = receiver_holds {
+        return Err(CannotReassign::AlreadyHeld(other.name()));
+    }
+    let granted = Delegation {
+        id,
+        relationship: receiver.id,
+        customer: held.customer.clone(),
+        partner: receiver.partner.clone(),
+        service: held.service.clone(),
+        exclusive: held.exclusive && receiver.kind.transacts(),
+        state: State::Active,
+        create_time: time,
+        end: None,
+        version: 1,
+    };
+    Ok((ended, granted))
+}
+
+/// How a delegation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When.
+    pub time: Time,
+    /// By whom: the name of the principal.
+    pub by: String,
+    /// Why, in its words. May be empty.
+    pub reason: String,
+}
+
+impl Delegation {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!(
+            "{}/delegations/{}",
+            super::relationship::name(&self.customer, self.relationship),
+            self.id
+        )
+    }
+
+    /// The delegation after a verb.
+    ///
+    /// # Errors
+    /// [`NotActive`] when it has ended before.
+    pub fn after(&self, verb: Verb, end: End) -> Result<Delegation, NotActive> {
+        let state = self.state.after(verb)?;
+        Ok(Delegation {
+            state,
+            end: Some(end),
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NotActive, State, Verb};
+
+    #[test]
+    fn i11_every_verb_ends_an_active_delegation_and_no_verb_touches_an_ended_one() {
+        for state in State::ALL {
+            for verb in Verb::ALL {
+                let expected = match (state, verb) {
+                    (State::Active, Verb::Remove) => Ok(State::RemovedByCustomer),
+                    (State::Active, Verb::Reassign) => Ok(State::Reassigned),
+                    _ => Err(NotActive(state)),
+                };
+                assert_eq!(state.after(verb), expected, "{state:?} {verb:?}");
+            }
+        }
+    }
+}

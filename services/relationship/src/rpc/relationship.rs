@@ -1,0 +1,221 @@
+//! Reading relationships, from both sides.
+
+use std::sync::Arc;
+
+use api::relationship as wire;
+use api::rule::PrincipalKind;
+use clock::Uuid;
+use cloud::TenantId;
+use server::Caller;
+
+use super::{Calls, View, expect_partner, view_of};
+use crate::domain::relationship::State;
+use crate::error::Error;
+use crate::store::relationship as table;
+use crate::wire::relationship as convert;
+
+pub(super) async fn get_relationship(
+    calls: Calls,
+    caller: Arc<Caller>,
+    request: wire::GetRelationshipRequest,
+) -> Result<wire::Relationship, Error> {
+    let (customer, id) = convert::name("name", &request.name)?;
+    let view = view_of(&caller, &customer, &request.name)?;
+    let mut tx = store::read(&calls.pool).await?;
+    let found = table::find(&mut tx, &customer, id).await?;
+    let found = found.filter(|found| match &view {
+        View::All => true,
+        View::Partner(partner) => found.relationship.partner == *partner, // I12
+    });
+    let found = found.ok_or(Error::NotFound(request.name))?;
+    let services = table::services_of_customer(&mut tx, &customer).await?;
+    let services = services.get(&id).map(Vec::as_slice).unwrap_or_default();
+    Ok(convert::relationship(
+        &found,
+        services,
+        &calls.process.policy,
+    ))
+}
+
+pub(super) async fn list_relationships(
+    calls: Calls,
+    caller: Arc<Caller>,
+    request: wire::ListRelationshipsRequest,
+) -> Result<wire::ListRelationshipsResponse, Error> {
+    let pairs = api::filter::parse(&request.filter, &["partner", "state"])
+        .map_err(|problem| Error::invalid("filter", problem))?;
+    let state = pairs
+        .get("state")
+        .map(|text| convert::state_filter(text))
+        .transpose()?;
+    let mut partner = pairs
+        .get("partner")
+        .map(|name| crate::wire::partner("filter", name))
+        .transpose()?;
+    if request.parent == "customers/-" {
+        return list_of_partner(calls, &caller, request, partner, state).await;
+    }
+    let customer = crate::wire::customer("parent", &request.parent)?;
+    match view_of(&caller, &customer, &request.parent)? {
+        View::All => {}
+        View::Partner(own) => {
+            // I12: a partner that asks about another sees nothing, as everybody does who asks about nothing.
+            if partner.as_ref().is_some_and(|asked| *asked != own) {
+                return Ok(wire::ListRelationshipsResponse::default());
+            }
+            partner = Some(own);
+        }
+    }
+    let scope = format!("relationships {customer} {partner:?} {state:?}");
+    let page = crate::wire::page(scope, request.page_size, &request.page_token)?;
+    let after = if page.after.is_empty() {
+        Uuid::nil()
+    } else {
+        page_id(&page.after)?
+    };
+    let mut tx = store::read(&calls.pool).await?;
+    let rows = table::of_customer(
+        &mut tx,
+        &customer,
+        (partner.as_ref(), state),
+        after,
+        page.limit(),
+    )
+    .await?;
+    let services = table::services_of_customer(&mut tx, &customer).await?;
+    let (rows, next_page_token) = page.cut(rows, |found| found.relationship.id.to_string());
+    Ok(listed(&calls, &rows, &services, next_page_token))
+}
+
+/// All relationships of the calling partner, whoever the customer is.
+async fn list_of_partner(
+    calls: Calls,
+    caller: &Caller,
+    request: wire::ListRelationshipsRequest,
+    asked: Option<TenantId>,
+    state: Option<State>,
+) -> Result<wire::ListRelationshipsResponse, Error> {
+    let partner = match (caller.kind, asked) {
+        (PrincipalKind::Partner, None) => caller.tenant.clone(),
+        (PrincipalKind::Partner, Some(asked)) if asked == caller.tenant => asked,
+        (PrincipalKind::Operator, Some(asked)) => asked,
+        (PrincipalKind::Operator, None) => {
+            return Err(Error::invalid(
+                "filter",
+                "name the partner: partner = \"partners/…\"",
+            ));
+        }
+        (
+            PrincipalKind::Partner
+            | PrincipalKind::Customer
+            | PrincipalKind::Workload
+            | PrincipalKind::Unspecified,
+            _,
+        ) => {
+            return Err(Error::NotFound(request.parent));
+        }
+    };
+    let page = crate::wire::page(
+        format!("relationships of {partner} {state:?}"),
+        request.page_size,
+        &request.page_token,
+    )?;
+    let (customer, id) = match page.after.split_once(' ') {
+        Some((customer, id)) => (customer, page_id(id)?),
+        None => ("", Uuid::nil()),
+    };
+    let mut tx = store::read(&calls.pool).await?;
+    let rows = table::of_partner(&mut tx, &partner, state, (customer, id), page.limit()).await?;
+    let (rows, next_page_token) = page.cut(rows, |found| {
+        format!("{} {}", found.relationship.customer, found.relationship.id)
+    });
+    let services = match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) => {
+            let (from, to) = (&first.relationship.customer, &last.relationship.customer);
+            table::services_of_partner(&mut tx, &partner, from, to).await?
+        }
+        (Some(_), None) | (None, Some(_)) | (None, None) => table::DelegatedServices::new(),
+    };
+    Ok(listed(&calls, &rows, &services, next_page_token))
+}
+
+fn listed(
+    calls: &Calls,
+    rows: &[table::Found],
+    services: &table::DelegatedServices,
+    next_page_token: String,
+) -> wire::ListRelationshipsResponse {
+    let relationships = rows.iter().map(|found| {
+        let services = services
+            .get(&found.relationship.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        convert::relationship(found, services, &calls.process.policy)
+    });
+    wire::ListRelationshipsResponse {
+        relationships: relationships.collect(),
+        next_page_token,
+    }
+}
+
+/// The id in a page token of ours.
+pub(super) fn page_id(text: &str) -> Result<Uuid, Error> {
+    Uuid::try_parse(text)
+        .map_err(|_| Error::invalid("page_token", "use the next_page_token of the same list"))
+}
+
+pub(super) async fn get_partner_customer(
+    calls: Calls,
+    caller: Arc<Caller>,
+    request: wire::GetPartnerCustomerRequest,
+) -> Result<wire::PartnerCustomer, Error> {
+    let (partner, customer) = convert::partner_customer_name("name", &request.name)?;
+    expect_partner(&caller, &partner, &request.name)?;
+    let mut tx = store::read(&calls.pool).await?;
+    // R25: the record exists exactly while the relationship does.
+    let found = table::customer(&mut tx, &partner, &customer)
+        .await?
+        .ok_or(Error::NotFound(request.name))?;
+    let services = table::services_of_partner(&mut tx, &partner, &customer, &customer).await?;
+    let services = services
+        .get(&found.relationship)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    Ok(convert::partner_customer(&found, services))
+}
+
+pub(super) async fn list_partner_customers(
+    calls: Calls,
+    caller: Arc<Caller>,
+    request: wire::ListPartnerCustomersRequest,
+) -> Result<wire::ListPartnerCustomersResponse, Error> {
+    let partner = crate::wire::partner("parent", &request.parent)?;
+    expect_partner(&caller, &partner, &request.parent)?;
+    let page = crate::wire::page(
+        format!("customers of {partner}"),
+        request.page_size,
+        &request.page_token,
+    )?;
+    let mut tx = store::read(&calls.pool).await?;
+    let rows = table::customers(&mut tx, &partner, &page.after, page.limit()).await?;
+    let (rows, next_page_token) = page.cut(rows, |found| found.customer.to_string());
+    let services = match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) => {
+            table::services_of_partner(&mut tx, &partner, &first.customer, &last.customer).await?
+        }
+        (Some(_), None) | (None, Some(_)) | (None, None) => table::DelegatedServices::new(),
+    };
+    let partner_customers = rows.iter().map(|found| {
+        convert::partner_customer(
+            found,
+            services
+                .get(&found.relationship)
+                .map(Vec::as_slice)
+                .unwrap_or_default(),
+        )
+    });
+    Ok(wire::ListPartnerCustomersResponse {
+        partner_customers: partner_customers.collect(),
+        next_page_token,
+    })
+}

@@ -1,0 +1,310 @@
+//! Relationships, and the customers of a partner.
+
+use std::collections::BTreeMap;
+
+use clock::{Time, Uuid};
+use cloud::TenantId;
+use store::{Failure, Tx, on};
+
+use crate::domain::relationship::{Relationship, State, Type};
+
+const IN_FORCE: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.customer = $1 AND r.partner = $2 AND r.state <> 'TERMINATED' ORDER BY r.id";
+const FIND: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.id = $1 AND r.customer = $2";
+const OF_CUSTOMER: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.customer = $1 AND r.id > $2
+     AND (CAST($3 AS TEXT) IS NULL OR r.partner = $3) AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
+     ORDER BY r.id LIMIT $5";
+const OF_PARTNER: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.partner = $1 AND (r.customer, r.id) > ($2, $3)
+     AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
+     ORDER BY r.customer, r.id LIMIT $5";
+const INSERT: &str = "INSERT INTO relationships (id, customer, partner, kind, state, origin_link, accept_time_us, acceptor, version)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// A customer stands in the list exactly while a relationship is in force (R25, I7).
+const CUSTOMERS: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.accept_time_us,
+     c.display_name, c.country
+     FROM relationships r JOIN customers c ON c.id = r.customer
+     WHERE r.partner = $1 AND r.customer > $2 AND r.state <> 'TERMINATED' ORDER BY r.customer, r.id LIMIT $3";
+const CUSTOMER: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.accept_time_us,
+     c.display_name, c.country
+     FROM relationships r JOIN customers c ON c.id = r.customer
+     WHERE r.partner = $1 AND r.customer = $2 AND r.state <> 'TERMINATED' ORDER BY r.id LIMIT 1";
+
+const SERVICES_OF_CUSTOMER: &str = "SELECT relationship, service FROM delegations
+     WHERE customer = $1 AND state = 'ACTIVE' ORDER BY service";
+const SERVICES_OF_PARTNER: &str = "SELECT relationship, service FROM delegations
+     WHERE partner = $1 AND customer >= $2 AND customer <= $3 AND state = 'ACTIVE' ORDER BY service";
+
+/// The text of a type in the database, which is its name on the wire too.
+pub fn kind_text(kind: Type) -> &'static str {
+    match kind {
+        Type::Reseller => "RESELLER",
+        Type::Advisor => "ADVISOR",
+        Type::IndirectProvider => "INDIRECT_PROVIDER",
+        Type::IndirectReseller => "INDIRECT_RESELLER",
+    }
+}
+
+/// The text of a state in the database, which is its name on the wire too.
+pub fn state_text(state: State) -> &'static str {
+    match state {
+        State::Active => "ACTIVE",
+        State::Terminating => "TERMINATING",
+        State::Terminated => "TERMINATED",
+    }
+}
+
+/// A relationship with what its readers see of the partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The relationship.
+    pub relationship: Relationship,
+    /// The partner's registered name.
+    pub partner_display_name: String,
+    /// The partner's verified domain.
+    pub partner_verified_domain: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    customer: String,
+    partner: String,
+    kind: String,
+    state: String,
+    origin_link: String,
+    accept_time_us: i64,
+    acceptor: String,
+    version: i64,
+    partner_display_name: String,
+    partner_verified_domain: String,
+}
+
+impl TryFrom<Row> for Found {
+    type Error = Failure;
+
+    fn try_from(row: Row) -> Result<Found, Failure> {
+        let relationship = Relationship {
+            id: row.id,
+            customer: super::tenant("relationships", &row.customer)?,
+            partner: super::tenant("relationships", &row.partner)?,
+            kind: super::value("relationships", &Type::ALL, kind_text, &row.kind)?,
+            state: super::value("relationships", &State::ALL, state_text, &row.state)?,
+            origin_link: row.origin_link,
+            accept_time: Time::from_micros(row.accept_time_us),
+            acceptor: row.acceptor,
+            version: row.version,
+        };
+        Ok(Found {
+            relationship,
+            partner_display_name: row.partner_display_name,
+            partner_verified_domain: row.partner_verified_domain,
+        })
+    }
+}
+
+/// A customer as its partner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerCustomer {
+    /// The relationship it rests on.
+    pub relationship: Uuid,
+    /// The customer.
+    pub customer: TenantId,
+    /// The partner.
+    pub partner: TenantId,
+    /// What the partner is to it.
+    pub kind: Type,
+    /// Where the relationship stands.
+    pub state: State,
+    /// When it was accepted.
+    pub accept_time: Time,
+    /// The customer's registered name.
+    pub display_name: String,
+    /// The customer's country.
+    pub country: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct CustomerRow {
+    id: Uuid,
+    customer: String,
+    partner: String,
+    kind: String,
+    state: String,
+    accept_time_us: i64,
+    display_name: String,
+    country: String,
+}
+
+impl TryFrom<CustomerRow> for PartnerCustomer {
+    type Error = Failure;
+
+    fn try_from(row: CustomerRow) -> Result<PartnerCustomer, Failure> {
+        Ok(PartnerCustomer {
+            relationship: row.id,
+            customer: super::tenant("relationships", &row.customer)?,
+            partner: super::tenant("relationships", &row.partner)?,
+            kind: super::value("relationships", &Type::ALL, kind_text, &row.kind)?,
+            state: super::value("relationships", &State::ALL, state_text, &row.state)?,
+            accept_time: Time::from_micros(row.accept_time_us),
+            display_name: row.display_name,
+            country: row.country,
+        })
+    }
+}
+
+/// The relationships in force of a pair, at most one per type.
+pub async fn in_force(
+    tx: &mut Tx,
+    customer: &TenantId,
+    partner: &TenantId,
+) -> Result<Vec<Relationship>, Failure> {
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(IN_FORCE)
+        .bind(customer.as_str())
+        .bind(partner.as_str())
+        .fetch_all(&mut **tx)
+        .await?);
+    rows.into_iter()
+        .map(|row| Found::try_from(row).map(|found| found.relationship))
+        .collect()
+}
+
+/// A relationship of a customer.
+pub async fn find(tx: &mut Tx, customer: &TenantId, id: Uuid) -> Result<Option<Found>, Failure> {
+    let row: Option<Row> = on!(tx, tx => sqlx::query_as(FIND).bind(id).bind(customer.as_str()).fetch_optional(&mut **tx).await?);
+    row.map(Found::try_from).transpose()
+}
+
+/// Relationships of a customer after an id, in order.
+pub async fn of_customer(
+    tx: &mut Tx,
+    customer: &TenantId,
+    filter: (Option<&TenantId>, Option<State>),
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Found>, Failure> {
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(OF_CUSTOMER)
+        .bind(customer.as_str())
+        .bind(after)
+        .bind(filter.0.map(TenantId::as_str))
+        .bind(filter.1.map(state_text))
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await?);
+    rows.into_iter().map(Found::try_from).collect()
+}
+
+/// Relationships of a partner after a customer and an id, in order.
+pub async fn of_partner(
+    tx: &mut Tx,
+    partner: &TenantId,
+    state: Option<State>,
+    after: (&str, Uuid),
+    limit: i64,
+) -> Result<Vec<Found>, Failure> {
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(OF_PARTNER)
+        .bind(partner.as_str())
+        .bind(after.0)
+        .bind(after.1)
+        .bind(state.map(state_text))
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await?);
+    rows.into_iter().map(Found::try_from).collect()
+}
+
+/// Writes a new relationship.
+pub async fn insert(tx: &mut Tx, relationship: &Relationship) -> Result<(), Failure> {
+    on!(tx, tx => {
+        sqlx::query(INSERT)
+            .bind(relationship.id)
+            .bind(relationship.customer.as_str())
+            .bind(relationship.partner.as_str())
+            .bind(kind_text(relationship.kind))
+            .bind(state_text(relationship.state))
+            .bind(&relationship.origin_link)
+            .bind(relationship.accept_time.micros())
+            .bind(&relationship.acceptor)
+            .bind(relationship.version)
+            .execute(&mut **tx)
+            .await?;
+    });
+    Ok(())
+}
+
+/// Customers of a partner after an id, in order.
+pub async fn customers(
+    tx: &mut Tx,
+    partner: &TenantId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<PartnerCustomer>, Failure> {
+    let rows: Vec<CustomerRow> = on!(tx, tx => sqlx::query_as(CUSTOMERS)
+        .bind(partner.as_str())
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await?);
+    rows.into_iter().map(PartnerCustomer::try_from).collect()
+}
+
+/// A customer of a partner.
+pub async fn customer(
+    tx: &mut Tx,
+    partner: &TenantId,
+    customer: &TenantId,
+) -> Result<Option<PartnerCustomer>, Failure> {
+    let row: Option<CustomerRow> = on!(tx, tx => sqlx::query_as(CUSTOMER)
+        .bind(partner.as_str())
+        .bind(customer.as_str())
+        .fetch_optional(&mut **tx)
+        .await?);
+    row.map(PartnerCustomer::try_from).transpose()
+}
+
+/// The services delegated now, by relationship.
+pub type DelegatedServices = BTreeMap<Uuid, Vec<String>>;
+
+fn grouped(rows: Vec<(Uuid, String)>) -> DelegatedServices {
+    let mut services = DelegatedServices::new();
+    for (relationship, service) in rows {
+        services.entry(relationship).or_default().push(service);
+    }
+    services
+}
+
+/// The services of a customer that are delegated now.
+pub async fn services_of_customer(
+    tx: &mut Tx,
+    customer: &TenantId,
+) -> Result<DelegatedServices, Failure> {
+    Ok(grouped(
+        on!(tx, tx => sqlx::query_as(SERVICES_OF_CUSTOMER).bind(customer.as_str()).fetch_all(&mut **tx).await?),
+    ))
+}
+
+/// The services delegated to a partner now, by the customers from one to another.
+pub async fn services_of_partner(
+    tx: &mut Tx,
+    partner: &TenantId,
+    from: &TenantId,
+    to: &TenantId,
+) -> Result<DelegatedServices, Failure> {
+    Ok(grouped(on!(tx, tx => sqlx::query_as(SERVICES_OF_PARTNER)
+        .bind(partner.as_str())
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .fetch_all(&mut **tx)
+        .await?)))
+}

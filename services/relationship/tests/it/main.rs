@@ -1,0 +1,8 @@
+//! The relationship service on the wire, over mTLS, on both engines.
+
+mod access;
+mod delegation;
+mod directory;
+mod establishment;
+mod relationship;
+mod world;
