@@ -20,22 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     find_protos(&root.join("mandate"), &mut files)?;
     files.sort();
     let mut compiler = protox::Compiler::new([root])?;
-    compiler
-        .include_source_info(false)
-        .include_imports(true)
-        .open_files(&files)?;
+    compiler.include_source_info(false).include_imports(true).open_files(&files)?;
 
-    std::fs::write(
-        out.join("mandate.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    std::fs::write(out.join("mandate.bin"), compiler.encode_file_descriptor_set())?;
     std::fs::write(out.join("rules.rs"), rules(&compiler)?)?;
 
     let mut documented = protox::Compiler::new([root])?;
-    documented
-        .include_source_info(true)
-        .include_imports(true)
-        .open_files(&files)?;
+    documented.include_source_info(true).include_imports(true).open_files(&files)?;
     let mut generator = tonic_prost_build::Config::new();
     generator.enable_type_names(); // events carry resources as google.protobuf.Any
     tonic_prost_build::configure()
@@ -49,10 +40,7 @@ fn find_protos(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Er
         let path = entry?.path();
         if path.is_dir() {
             find_protos(&path, found)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "proto")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
             found.push(path);
         }
     }
@@ -70,9 +58,8 @@ fn rules(compiler: &protox::Compiler) -> Result<String, Box<dyn Error>> {
         }
     }
     entries.sort();
-    let mut source = String::from(
-        "/// The rule of every method, ordered by path.\npub static RULES: &[MethodRule] = &[\n",
-    );
+    let mut source =
+        String::from("/// The rule of every method, ordered by path.\npub static RULES: &[MethodRule] = &[\n");
     for (_, entry) in entries {
         source.push_str(&entry);
     }
@@ -99,26 +86,16 @@ fn rule(path: &str, method: &MethodDescriptor) -> Result<String, Box<dyn Error>>
     let refusal = enum_names(rule, "refusal").join("");
     let effect = enum_names(rule, "effect").join("");
 
-    if anonymous != (callers.is_empty() && workloads.is_empty()) {
-        return Err(
-            "a method is anonymous exactly when neither callers nor workloads are named".into(),
-        );
-    }
-    if callers.is_empty() != permission.is_empty() {
-        return Err("callers and permission go together".into());
-    }
-    if effect == "EFFECT_UNSPECIFIED" {
-        return Err("declare its effect: EFFECT_READ or EFFECT_CHANGE".into());
-    }
+    expect(
+        anonymous == (callers.is_empty() && workloads.is_empty()),
+        "a method is anonymous exactly when neither callers nor workloads are named",
+    )?;
+    expect(callers.is_empty() == permission.is_empty(), "callers and permission go together")?;
+    expect(effect != "EFFECT_UNSPECIFIED", "declare its effect: EFFECT_READ or EFFECT_CHANGE")?;
 
     let kinds: Vec<String> = callers
         .iter()
-        .map(|caller| {
-            format!(
-                "PrincipalKind::{}",
-                camel(caller.trim_start_matches("PRINCIPAL_KIND_"))
-            )
-        })
+        .map(|caller| format!("PrincipalKind::{}", camel(caller.trim_start_matches("PRINCIPAL_KIND_"))))
         .collect();
     let refusal = match refusal.trim_start_matches("ERROR_REASON_") {
         "UNSPECIFIED" => "RoleRequired".to_owned(),
@@ -132,26 +109,19 @@ fn rule(path: &str, method: &MethodDescriptor) -> Result<String, Box<dyn Error>>
     writeln!(source, "        workloads: &{workloads:?},")?;
     writeln!(source, "        anonymous: {anonymous},")?;
     writeln!(source, "        refusal: ErrorReason::{refusal},")?;
-    writeln!(
-        source,
-        "        refusal_rule: {:?},",
-        string(rule, "refusal_rule")
-    )?;
+    writeln!(source, "        refusal_rule: {:?},", string(rule, "refusal_rule"))?;
     writeln!(source, "        changes: {},", effect == "EFFECT_CHANGE")?;
-    writeln!(
-        source,
-        "        streams: {},",
-        method.is_server_streaming() || method.is_client_streaming()
-    )?;
+    writeln!(source, "        streams: {},", method.is_server_streaming() || method.is_client_streaming())?;
     writeln!(source, "    }},")?;
     Ok(source)
 }
 
+fn expect(holds: bool, complaint: &str) -> Result<(), Box<dyn Error>> {
+    if holds { Ok(()) } else { Err(complaint.into()) }
+}
+
 fn field(message: &DynamicMessage, name: &str) -> Value {
-    message
-        .get_field_by_name(name)
-        .expect("the rule message has this field")
-        .into_owned()
+    message.get_field_by_name(name).expect("the rule message has this field").into_owned()
 }
 
 fn string(message: &DynamicMessage, name: &str) -> String {
@@ -161,18 +131,12 @@ fn string(message: &DynamicMessage, name: &str) -> String {
 fn strings(message: &DynamicMessage, name: &str) -> Vec<String> {
     let value = field(message, name);
     let items = value.as_list().unwrap_or_default();
-    items
-        .iter()
-        .filter_map(|item| item.as_str().map(str::to_owned))
-        .collect()
+    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 /// The value names of an enum field, repeated or not.
 fn enum_names(message: &DynamicMessage, name: &str) -> Vec<String> {
-    let descriptor = message
-        .descriptor()
-        .get_field_by_name(name)
-        .expect("the rule message has this field");
+    let descriptor = message.descriptor().get_field_by_name(name).expect("the rule message has this field");
     let kind = descriptor.kind();
     let kind = kind.as_enum().expect("the field is an enum");
     let value = field(message, name);
@@ -180,19 +144,14 @@ fn enum_names(message: &DynamicMessage, name: &str) -> Vec<String> {
         Some(items) => items.iter().filter_map(Value::as_enum_number).collect(),
         None => value.as_enum_number().into_iter().collect(),
     };
-    let names = numbers
-        .into_iter()
-        .filter_map(|number| kind.get_value(number));
+    let names = numbers.into_iter().filter_map(|number| kind.get_value(number));
     names.map(|value| value.name().to_owned()).collect()
 }
 
 fn camel(screaming: &str) -> String {
     let words = screaming.split('_').map(|word| {
         let mut letters = word.chars();
-        let first = letters
-            .next()
-            .map(|letter| letter.to_string())
-            .unwrap_or_default();
+        let first = letters.next().map(|letter| letter.to_string()).unwrap_or_default();
         first + &letters.as_str().to_lowercase()
     });
     words.collect()

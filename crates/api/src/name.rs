@@ -25,26 +25,14 @@ mod tests {
     #[test]
     fn a_name_gives_its_ids() {
         assert_eq!(ids("customers/c", ["customers"]), Some(["c"]));
-        assert_eq!(
-            ids(
-                "customers/c/relationships/r",
-                ["customers", "relationships"]
-            ),
-            Some(["c", "r"])
-        );
+        assert_eq!(ids("customers/c/relationships/r", ["customers", "relationships"]), Some(["c", "r"]));
     }
 
     #[test]
     fn a_name_of_another_shape_gives_none() {
-        for name in [
-            "",
-            "customers",
-            "customers/",
-            "partners/c",
-            "customers/c/",
-            "customers/c/relationships/r",
-            "/customers/c",
-        ] {
+        for name in
+            ["", "customers", "customers/", "partners/c", "customers/c/", "customers/c/relationships/r", "/customers/c"]
+        {
             assert_eq!(ids(name, ["customers"]), None, "{name}");
         }
     }

@@ -40,22 +40,12 @@ impl Page {
             Err(_) => return Err(Invalid::Size),
         };
         if page_token.is_empty() {
-            return Ok(Page {
-                size,
-                after: String::new(),
-                scope,
-            });
+            return Ok(Page { size, after: String::new(), scope });
         }
-        let token = URL_SAFE_NO_PAD
-            .decode(page_token)
-            .map_err(|_| Invalid::Token)?;
+        let token = URL_SAFE_NO_PAD.decode(page_token).map_err(|_| Invalid::Token)?;
         let token = String::from_utf8(token).map_err(|_| Invalid::Token)?;
         match token.split_once('\n') {
-            Some((of, after)) if of == scope && !after.is_empty() => Ok(Page {
-                size,
-                after: after.to_owned(),
-                scope,
-            }),
+            Some((of, after)) if of == scope && !after.is_empty() => Ok(Page { size, after: after.to_owned(), scope }),
             Some(_) | None => Err(Invalid::Token),
         }
     }
@@ -74,10 +64,7 @@ impl Page {
         }
         rows.truncate(self.size);
         let last = rows.last().map(key).unwrap_or_default();
-        (
-            rows,
-            URL_SAFE_NO_PAD.encode(format!("{}\n{last}", self.scope)),
-        )
+        (rows, URL_SAFE_NO_PAD.encode(format!("{}\n{last}", self.scope)))
     }
 }
 
@@ -105,10 +92,7 @@ mod tests {
         assert_eq!(rows, ["a", "b"]);
         let second = page(2, &token).expect("the token is ours");
         assert_eq!(second.after, "b");
-        assert_eq!(
-            second.cut(vec!["c"], |row| (*row).to_owned()),
-            (vec!["c"], String::new())
-        );
+        assert_eq!(second.cut(vec!["c"], |row| (*row).to_owned()), (vec!["c"], String::new()));
     }
 
     #[test]

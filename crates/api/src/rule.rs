@@ -45,11 +45,7 @@ impl MethodRule {
     /// The gRPC service of the method: `mandate.relationship.v1.AccessService`.
     #[must_use]
     pub fn service(&self) -> &'static str {
-        self.path
-            .trim_start_matches('/')
-            .split('/')
-            .next()
-            .unwrap_or_default()
+        self.path.trim_start_matches('/').split('/').next().unwrap_or_default()
     }
 }
 
@@ -61,24 +57,17 @@ mod tests {
     fn every_method_is_found_by_its_path() {
         assert!(RULES.len() > 30, "the contract has lost methods");
         for rule in RULES {
-            assert_eq!(
-                MethodRule::find(rule.path).map(|found| found.path),
-                Some(rule.path)
-            );
+            assert_eq!(MethodRule::find(rule.path).map(|found| found.path), Some(rule.path));
         }
         assert!(MethodRule::find("/mandate.relationship.v1.AccessService/CheckNothing").is_none());
     }
 
     #[test]
     fn only_the_acceptor_may_accept() {
-        let rule = MethodRule::find("/mandate.invitation.v1.InvitationService/AcceptInvitation")
-            .expect("it exists");
+        let rule = MethodRule::find("/mandate.invitation.v1.InvitationService/AcceptInvitation").expect("it exists");
         assert_eq!(rule.callers, [PrincipalKind::Customer]);
         assert_eq!(rule.permission, "invitations.accept");
-        assert_eq!(
-            (rule.refusal, rule.refusal_rule),
-            (ErrorReason::AcceptorRoleRequired, "R44")
-        );
+        assert_eq!((rule.refusal, rule.refusal_rule), (ErrorReason::AcceptorRoleRequired, "R44"));
         assert!(rule.changes && !rule.is_internal());
     }
 }

@@ -62,16 +62,10 @@ impl ErrorReason {
             | Reason::RequestIdReused
             | Reason::CloudRequired
             | Reason::CloudDisagreement => Code::InvalidArgument,
-            Reason::ResourceExists | Reason::AttestationExists | Reason::DisplayNameTaken => {
-                Code::AlreadyExists
-            }
-            Reason::EtagMismatch | Reason::ConcurrentAcceptance | Reason::ConcurrentChange => {
-                Code::Aborted
-            }
+            Reason::ResourceExists | Reason::AttestationExists | Reason::DisplayNameTaken => Code::AlreadyExists,
+            Reason::EtagMismatch | Reason::ConcurrentAcceptance | Reason::ConcurrentChange => Code::Aborted,
             Reason::ResourceNotFound => Code::NotFound,
-            Reason::RateLimited | Reason::Overloaded | Reason::MessageTooLarge => {
-                Code::ResourceExhausted
-            }
+            Reason::RateLimited | Reason::Overloaded | Reason::MessageTooLarge => Code::ResourceExhausted,
             Reason::CloudInstanceUnreachable | Reason::DependencyUnavailable => Code::Unavailable,
             Reason::DeadlineExceeded => Code::DeadlineExceeded,
             Reason::MethodUnknown => Code::Unimplemented,
@@ -95,6 +89,15 @@ pub struct FailedCondition {
     pub metadata: Vec<(&'static str, String)>,
 }
 
+impl FailedCondition {
+    /// Adds to what the reason says when it stands first.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: &str) -> FailedCondition {
+        self.metadata.push((key, value.to_owned()));
+        self
+    }
+}
+
 /// A refusal on its way to becoming a [`Status`].
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -109,23 +112,10 @@ impl Refusal {
     /// A refusal for one reason. `rule` is the number of the rule behind it, `resource` the name of what it concerns, and
     /// `message` a sentence that says what to do about it.
     #[must_use]
-    pub fn new(
-        reason: ErrorReason,
-        rule: &str,
-        resource: &str,
-        message: impl Into<String>,
-    ) -> Refusal {
-        let metadata = HashMap::from([
-            ("rule".to_owned(), rule.to_owned()),
-            ("resource".to_owned(), resource.to_owned()),
-        ]);
-        Refusal {
-            code: reason.code(),
-            reason,
-            message: message.into(),
-            metadata,
-            details: Box::default(),
-        }
+    pub fn new(reason: ErrorReason, rule: &str, resource: &str, message: impl Into<String>) -> Refusal {
+        let metadata =
+            HashMap::from([("rule".to_owned(), rule.to_owned()), ("resource".to_owned(), resource.to_owned())]);
+        Refusal { code: reason.code(), reason, message: message.into(), metadata, details: Box::default() }
     }
 
     /// The refusal of a call that failed one or more conditions, all of them told.
@@ -134,23 +124,10 @@ impl Refusal {
     /// When there is no condition.
     #[must_use]
     pub fn conditions(failed: &[FailedCondition]) -> Refusal {
-        let first = failed
-            .first()
-            .expect("a refusal has at least one failed condition");
-        let remedies: Vec<&str> = failed
-            .iter()
-            .map(|condition| condition.remedy.as_str())
-            .collect();
-        let rules: Vec<&str> = failed
-            .iter()
-            .map(|condition| condition.rule.as_str())
-            .collect();
-        let mut refusal = Refusal::new(
-            first.reason,
-            &first.rule,
-            &first.resource,
-            remedies.join("; "),
-        );
+        let first = failed.first().expect("a refusal has at least one failed condition");
+        let remedies: Vec<&str> = failed.iter().map(|condition| condition.remedy.as_str()).collect();
+        let rules: Vec<&str> = failed.iter().map(|condition| condition.rule.as_str()).collect();
+        let mut refusal = Refusal::new(first.reason, &first.rule, &first.resource, remedies.join("; "));
         refusal.code = Code::FailedPrecondition;
         for (key, value) in &first.metadata {
             refusal = refusal.with(key, value);
@@ -176,12 +153,7 @@ impl Refusal {
     /// The refusal of a resource that does not exist, or that is not the caller's to see: one answer for both (I12).
     #[must_use]
     pub fn not_found(resource: &str) -> Refusal {
-        Refusal::new(
-            ErrorReason::ResourceNotFound,
-            "I12",
-            resource,
-            format!("there is no {resource} that you may see"),
-        )
+        Refusal::new(ErrorReason::ResourceNotFound, "I12", resource, format!("there is no {resource} that you may see"))
     }
 
     /// Adds a field to `BadRequest`.
@@ -215,8 +187,7 @@ impl Refusal {
     #[must_use]
     pub fn status(mut self, cloud: &str) -> Status {
         self.metadata.insert("cloud".to_owned(), cloud.to_owned());
-        self.details
-            .set_error_info(self.reason.wire(), DOMAIN, self.metadata);
+        self.details.set_error_info(self.reason.wire(), DOMAIN, self.metadata);
         Status::with_error_details(self.code, self.message, *self.details)
     }
 }
@@ -228,21 +199,10 @@ mod tests {
     #[test]
     fn a_status_always_names_reason_rule_cloud_and_resource() {
         let status = Refusal::not_found("partners/p").status("public");
-        let info = status
-            .get_details_error_info()
-            .expect("every status has it");
+        let info = status.get_details_error_info().expect("every status has it");
         assert_eq!(status.code(), Code::NotFound);
-        assert_eq!(
-            (info.reason.as_str(), info.domain.as_str()),
-            ("RESOURCE_NOT_FOUND", "mandate")
-        );
-        assert_eq!(
-            (
-                info.metadata["rule"].as_str(),
-                info.metadata["cloud"].as_str()
-            ),
-            ("I12", "public")
-        );
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("RESOURCE_NOT_FOUND", "mandate"));
+        assert_eq!((info.metadata["rule"].as_str(), info.metadata["cloud"].as_str()), ("I12", "public"));
         assert_eq!(info.metadata["resource"], "partners/p");
     }
 
@@ -255,29 +215,14 @@ mod tests {
             remedy: format!("mend {rule}"),
             metadata: vec![("agreement", "mca".to_owned())],
         };
-        let both = [
-            failed(ErrorReason::AgreementDateInFuture, "N33"),
-            failed(ErrorReason::MarketMismatch, "R35"),
-        ];
+        let both = [failed(ErrorReason::AgreementDateInFuture, "N33"), failed(ErrorReason::MarketMismatch, "R35")];
         let status = Refusal::conditions(&both).status("public");
-        assert_eq!(
-            status.code(),
-            Code::FailedPrecondition,
-            "whatever code the first reason has alone"
-        );
-        let info = status
-            .get_details_error_info()
-            .expect("every status has it");
+        assert_eq!(status.code(), Code::FailedPrecondition, "whatever code the first reason has alone");
+        let info = status.get_details_error_info().expect("every status has it");
         assert_eq!(info.metadata["rules"], "N33,R35");
         assert_eq!(info.metadata["agreement"], "mca");
-        let all = status
-            .get_details_precondition_failure()
-            .expect("conditions failed");
-        let reasons: Vec<&str> = all
-            .violations
-            .iter()
-            .map(|violation| violation.r#type.as_str())
-            .collect();
+        let all = status.get_details_precondition_failure().expect("conditions failed");
+        let reasons: Vec<&str> = all.violations.iter().map(|violation| violation.r#type.as_str()).collect();
         assert_eq!(reasons, ["AGREEMENT_DATE_IN_FUTURE", "MARKET_MISMATCH"]);
     }
 }

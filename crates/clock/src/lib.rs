@@ -38,10 +38,7 @@ impl Time {
     /// The moment so much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Time {
-        Time(
-            self.0
-                .saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Time(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -71,10 +68,7 @@ impl Clock {
     /// A clock that stands still until it is told to move, and mints the same ids in every run.
     #[must_use]
     pub fn manual(start: Time) -> Clock {
-        Clock(Source::Manual(Arc::new(Held {
-            micros: AtomicI64::new(start.0),
-            minted: AtomicU64::new(0),
-        })))
+        Clock(Source::Manual(Arc::new(Held { micros: AtomicI64::new(start.0), minted: AtomicU64::new(0) })))
     }
 
     /// Now.
@@ -95,8 +89,7 @@ impl Clock {
             Source::System => random_bytes(),
             Source::Manual(held) => {
                 let mut bytes = [0; 10];
-                bytes[2..]
-                    .copy_from_slice(&held.minted.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+                bytes[2..].copy_from_slice(&held.minted.fetch_add(1, Ordering::SeqCst).to_be_bytes());
                 bytes
             }
         };
@@ -119,15 +112,10 @@ impl Clock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the place that reads the time"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
 fn system_now() -> Time {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let micros = since_epoch
-        .map(|duration| duration.as_micros())
-        .unwrap_or_default();
+    let micros = since_epoch.map(|duration| duration.as_micros()).unwrap_or_default();
     Time(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 

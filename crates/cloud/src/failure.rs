@@ -28,18 +28,8 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn invalid(
-        file: &str,
-        line: Option<usize>,
-        key: &str,
-        problem: impl Into<String>,
-    ) -> Self {
-        Self::Invalid {
-            file: file.to_owned(),
-            line,
-            key: key.to_owned(),
-            problem: problem.into(),
-        }
+    pub(crate) fn invalid(file: &str, line: Option<usize>, key: &str, problem: impl Into<String>) -> Self {
+        Self::Invalid { file: file.to_owned(), line, key: key.to_owned(), problem: problem.into() }
     }
 
     /// The file as it was named to us.

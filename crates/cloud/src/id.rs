@@ -32,12 +32,7 @@ impl IdError {
 /// How much of a refused text an error repeats: enough to find it, too little to flood a log.
 const REPEATED_CHARS_MAX: usize = 64;
 
-fn expect_form(
-    text: &str,
-    holds: bool,
-    what: &'static str,
-    form: &'static str,
-) -> Result<(), IdError> {
+fn expect_form(text: &str, holds: bool, what: &'static str, form: &'static str) -> Result<(), IdError> {
     if holds {
         return Ok(());
     }
@@ -190,9 +185,7 @@ impl RuleNumber {
     /// When the text does not match `[RNID][0-9]{1,3}[a-z]?`.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let number = text.strip_prefix(['R', 'N', 'I', 'D']).unwrap_or_default();
-        let digits = number
-            .strip_suffix(|c: char| c.is_ascii_lowercase())
-            .unwrap_or(number);
+        let digits = number.strip_suffix(|c: char| c.is_ascii_lowercase()).unwrap_or(number);
         let holds = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         expect_form(text, holds, "rule number", "[RNID][0-9]{1,3}[a-z]?")?;
         Ok(Self(text.to_owned()))
@@ -298,43 +291,18 @@ mod tests {
         for good in ["public", "x", "cloud-2", &"a".repeat(32)] {
             assert_eq!(CloudId::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "Public",
-            "1st",
-            "-a",
-            "a_b",
-            "a.b",
-            "a/b",
-            "é",
-            &"a".repeat(33),
-        ] {
+        for bad in ["", "Public", "1st", "-a", "a_b", "a.b", "a/b", "é", &"a".repeat(33)] {
             assert!(CloudId::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn service_and_tenant_ids_take_their_form_and_no_other() {
-        for good in [
-            "azure-ad",
-            "365",
-            "3b33e682-00c3-41ee-9dd2-a548adf56438",
-            &"a".repeat(63),
-        ] {
+        for good in ["azure-ad", "365", "3b33e682-00c3-41ee-9dd2-a548adf56438", &"a".repeat(63)] {
             assert_eq!(ServiceId::parse(good).unwrap().to_string(), good);
             assert_eq!(TenantId::parse(good).unwrap().to_string(), good);
         }
-        for bad in [
-            "",
-            "-a",
-            "A",
-            "a_b",
-            "a b",
-            "a/b",
-            "ä",
-            "*",
-            &"a".repeat(64),
-        ] {
+        for bad in ["", "-a", "A", "a_b", "a b", "a/b", "ä", "*", &"a".repeat(64)] {
             assert!(ServiceId::parse(bad).is_err(), "{bad}");
             assert!(TenantId::parse(bad).is_err(), "{bad}");
         }
@@ -352,16 +320,7 @@ mod tests {
     fn roles_are_names_or_the_star() {
         assert!(Role::parse("*").unwrap().is_any());
         assert!(!Role::parse("global_admin").unwrap().is_any());
-        for bad in [
-            "",
-            "**",
-            "Global",
-            "_a",
-            "1a",
-            "a-b",
-            "a b",
-            &"a".repeat(64),
-        ] {
+        for bad in ["", "**", "Global", "_a", "1a", "a-b", "a b", &"a".repeat(64)] {
             assert!(Role::parse(bad).is_err(), "{bad}");
         }
     }
@@ -371,9 +330,7 @@ mod tests {
         for good in ["R1", "R34", "N25", "N8b", "I12", "D6", "R123", "R123a"] {
             assert_eq!(RuleNumber::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "", "R", "34", "X1", "r34", "R1234", "R1ab", "Ra", "RR1", "R1A", "R-1",
-        ] {
+        for bad in ["", "R", "34", "X1", "r34", "R1234", "R1ab", "Ra", "RR1", "R1A", "R-1"] {
             assert!(RuleNumber::parse(bad).is_err(), "{bad}");
         }
     }

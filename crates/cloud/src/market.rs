@@ -8,12 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{CountryCode, LoadError};
 
 const EMBEDDED: &str = include_str!("../data/markets.csv");
-const COLUMNS: [&str; 4] = [
-    "market",
-    "country_or_region",
-    "iso_3166_1_alpha_2",
-    "currency",
-];
+const COLUMNS: [&str; 4] = ["market", "country_or_region", "iso_3166_1_alpha_2", "currency"];
 
 /// One line of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,15 +45,9 @@ impl MarketTable {
         let mut rows = Vec::new();
         let mut markets: BTreeMap<String, BTreeSet<CountryCode>> = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
-            let refuse = |key: &str, problem: String| {
-                LoadError::invalid(origin, Some(index + 1), key, problem)
-            };
-            let fields = split(line).ok_or_else(|| {
-                refuse(
-                    "line",
-                    "a quote stays open; expected it closed on the same line".to_owned(),
-                )
-            })?;
+            let refuse = |key: &str, problem: String| LoadError::invalid(origin, Some(index + 1), key, problem);
+            let fields = split(line)
+                .ok_or_else(|| refuse("line", "a quote stays open; expected it closed on the same line".to_owned()))?;
             let Ok([market, country, code, currency]) = <[String; 4]>::try_from(fields) else {
                 return Err(refuse("line", columns()));
             };
@@ -69,21 +58,12 @@ impl MarketTable {
                 continue;
             }
             if market.is_empty() {
-                return Err(refuse(
-                    COLUMNS[0],
-                    "is empty; expected the id of a market".to_owned(),
-                ));
+                return Err(refuse(COLUMNS[0], "is empty; expected the id of a market".to_owned()));
             }
-            let code =
-                CountryCode::parse(&code).map_err(|error| refuse(COLUMNS[2], error.to_string()))?;
+            let code = CountryCode::parse(&code).map_err(|error| refuse(COLUMNS[2], error.to_string()))?;
             markets.entry(market.clone()).or_default().insert(code);
             let currency = Some(currency).filter(|name| !name.is_empty());
-            rows.push(MarketRow {
-                market,
-                country,
-                code,
-                currency,
-            });
+            rows.push(MarketRow { market, country, code, currency });
         }
         Ok(Self { rows, markets })
     }
@@ -103,8 +83,7 @@ impl MarketTable {
     /// The markets in which both countries stand, in order; none when they cannot do business.
     #[must_use]
     pub fn shared_markets(&self, a: CountryCode, b: CountryCode) -> Vec<&str> {
-        let both =
-            |countries: &BTreeSet<CountryCode>| countries.contains(&a) && countries.contains(&b);
+        let both = |countries: &BTreeSet<CountryCode>| countries.contains(&a) && countries.contains(&b);
         let shared = self.markets.iter().filter(|(_, countries)| both(countries));
         shared.map(|(market, _)| market.as_str()).collect()
     }
@@ -112,9 +91,7 @@ impl MarketTable {
     /// True when some market holds the country.
     #[must_use]
     pub fn holds(&self, country: CountryCode) -> bool {
-        self.markets
-            .values()
-            .any(|countries| countries.contains(&country))
+        self.markets.values().any(|countries| countries.contains(&country))
     }
 }
 
@@ -159,13 +136,7 @@ mod tests {
     #[test]
     fn a_code_can_stand_in_several_rows() {
         let table = MarketTable::embedded();
-        let rows = |code: &str| {
-            table
-                .rows()
-                .iter()
-                .filter(|r| r.code.as_str() == code)
-                .count()
-        };
+        let rows = |code: &str| table.rows().iter().filter(|r| r.code.as_str() == code).count();
         assert_eq!(rows("BQ"), 3, "Bonaire, Saba and Sint Eustatius");
         assert_eq!(rows("BR"), 2, "two currencies");
         assert_eq!(table.markets()["brazil"].len(), 1);
@@ -173,36 +144,21 @@ mod tests {
 
     #[test]
     fn a_code_can_stand_in_several_markets() {
-        let text = format!(
-            "{}\nwest,A,AA,USD\nwest,B,BB,\neast,A,AA,EUR\neast,B,BB,EUR\nnorth,A,AA,\n",
-            COLUMNS.join(",")
-        );
+        let text =
+            format!("{}\nwest,A,AA,USD\nwest,B,BB,\neast,A,AA,EUR\neast,B,BB,EUR\nnorth,A,AA,\n", COLUMNS.join(","));
         let table = MarketTable::parse(&text, "test").unwrap();
-        assert_eq!(
-            table.shared_markets(code("AA"), code("BB")),
-            ["east", "west"]
-        );
-        assert_eq!(
-            table.shared_markets(code("AA"), code("AA")),
-            ["east", "north", "west"]
-        );
+        assert_eq!(table.shared_markets(code("AA"), code("BB")), ["east", "west"]);
+        assert_eq!(table.shared_markets(code("AA"), code("AA")), ["east", "north", "west"]);
         assert!(table.shared_markets(code("AA"), code("CC")).is_empty());
         assert_eq!(table.rows()[1].currency, None);
     }
 
     #[test]
     fn quoted_fields_hold_commas_and_quotes() {
-        assert_eq!(
-            split(r#"a,"b, c",,"d ""e""""#).unwrap(),
-            ["a", "b, c", "", r#"d "e""#]
-        );
+        assert_eq!(split(r#"a,"b, c",,"d ""e""""#).unwrap(), ["a", "b, c", "", r#"d "e""#]);
         assert_eq!(split(r#"a,"b"#), None);
         let table = MarketTable::embedded();
-        let helena = table
-            .rows()
-            .iter()
-            .find(|r| r.code.as_str() == "SH")
-            .unwrap();
+        let helena = table.rows().iter().find(|r| r.code.as_str() == "SH").unwrap();
         assert_eq!(helena.country, "St Helena, Ascension, Tristan da Cunha");
         assert_eq!(helena.currency.as_deref(), Some("USD"));
     }
@@ -213,16 +169,8 @@ mod tests {
         for (text, line, key) in [
             ("market,country\n".to_owned(), 1, "line"),
             ("a,b,c,d\n".to_owned(), 1, "heading"),
-            (
-                format!("{heading}\nx,Italy,it,EUR\n"),
-                2,
-                "iso_3166_1_alpha_2",
-            ),
-            (
-                format!("{heading}\nx,Italy,IT,EUR\n,Italy,IT,EUR\n"),
-                3,
-                "market",
-            ),
+            (format!("{heading}\nx,Italy,it,EUR\n"), 2, "iso_3166_1_alpha_2"),
+            (format!("{heading}\nx,Italy,IT,EUR\n,Italy,IT,EUR\n"), 3, "market"),
             (format!("{heading}\nx,\"Italy,IT,EUR\n"), 2, "line"),
         ] {
             let error = MarketTable::parse(&text, "test.csv").unwrap_err();

@@ -50,8 +50,7 @@ impl Policy {
     /// When the text is not TOML, a key is missing, unknown or of the wrong form, or two keys contradict each other. The
     /// first problem is reported, with its line and key.
     pub fn parse(text: &str, origin: &str) -> Result<Self, LoadError> {
-        let rules: Rules =
-            toml::from_str(text).map_err(|error| outline::locate(text, origin, &error))?;
+        let rules: Rules = toml::from_str(text).map_err(|error| outline::locate(text, origin, &error))?;
         check::all(&rules).map_err(|fault| {
             let line = outline::line_of(text, &fault.key);
             LoadError::invalid(origin, line, &fault.key, fault.problem)
@@ -81,9 +80,7 @@ impl Policy {
 
     /// The services that a link asks for unless the partner chooses others (R36).
     pub fn services_by_default(&self) -> impl Iterator<Item = &DelegableService> {
-        self.services
-            .iter()
-            .filter(|service| service.requested_by_default)
+        self.services.iter().filter(|service| service.requested_by_default)
     }
 }
 
@@ -306,10 +303,6 @@ pub struct Claims {
 
 impl Default for Claims {
     fn default() -> Self {
-        Self {
-            tenant: "tid".to_owned(),
-            kind: "kind".to_owned(),
-            roles: "roles".to_owned(),
-        }
+        Self { tenant: "tid".to_owned(), kind: "kind".to_owned(), roles: "roles".to_owned() }
     }
 }

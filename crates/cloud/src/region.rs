@@ -40,10 +40,9 @@ impl fmt::Display for RegionRefusal {
             RegionRefusalCause::CustomerNotServed => {
                 write!(f, "this cloud does not serve customers of {customer}")
             }
-            RegionRefusalCause::NoSharedMarket => write!(
-                f,
-                "a partner of {partner} cannot sell to a customer of {customer}: they share no market"
-            ),
+            RegionRefusalCause::NoSharedMarket => {
+                write!(f, "a partner of {partner} cannot sell to a customer of {customer}: they share no market")
+            }
         }
     }
 }
@@ -62,25 +61,14 @@ impl Policy {
         customer: &CountryCode,
     ) -> Result<(), RegionRefusal> {
         let refuse = |rule: RuleNumber, cause: RegionRefusalCause| {
-            Err(RegionRefusal {
-                rule,
-                partner: *partner,
-                customer: *customer,
-                cause,
-            })
+            Err(RegionRefusal { rule, partner: *partner, customer: *customer, cause })
         };
         if let Some(countries) = &self.region.countries {
             if !countries.contains(partner) {
-                return refuse(
-                    self.region.rule.clone(),
-                    RegionRefusalCause::PartnerNotServed,
-                );
+                return refuse(self.region.rule.clone(), RegionRefusalCause::PartnerNotServed);
             }
             if !countries.contains(customer) {
-                return refuse(
-                    self.region.rule.clone(),
-                    RegionRefusalCause::CustomerNotServed,
-                );
+                return refuse(self.region.rule.clone(), RegionRefusalCause::CustomerNotServed);
             }
         }
         if markets.shared_markets(*partner, *customer).is_empty() {

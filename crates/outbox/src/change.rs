@@ -9,11 +9,9 @@ use store::{Failure, HasFailure, Pool, Tx, Work, on};
 use tokio::sync::Notify;
 
 /// Claims a request id. A concurrent claim of the same id waits here until the other transaction ends.
-const CLAIM: &str =
-    "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
+const CLAIM: &str = "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
      VALUES ($1, $2, $3, $4, NULL, $5) ON CONFLICT (caller, request_id) DO NOTHING";
-const FIND: &str =
-    "SELECT method, digest, answer FROM requests WHERE caller = $1 AND request_id = $2";
+const FIND: &str = "SELECT method, digest, answer FROM requests WHERE caller = $1 AND request_id = $2";
 const KEEP: &str = "UPDATE requests SET answer = $3 WHERE caller = $1 AND request_id = $2";
 
 /// Queues behind other changes of the same key, and gives this change a time later than theirs, whatever the clocks say.
@@ -75,10 +73,7 @@ pub trait Change: Sync {
     fn key(&self) -> &str;
 
     /// Reads, decides, writes, and emits exactly one event per state changed.
-    fn apply(
-        &self,
-        scope: &mut Scope<'_>,
-    ) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
+    fn apply(&self, scope: &mut Scope<'_>) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
 }
 
 /// What a change works with.
@@ -105,10 +100,7 @@ impl Scope<'_> {
     ///
     /// # Errors
     /// [`Failure`] of the database.
-    pub async fn emit(
-        &mut self,
-        payload: impl FnOnce(Uuid, Time) -> Vec<u8>,
-    ) -> Result<(), Failure> {
+    pub async fn emit(&mut self, payload: impl FnOnce(Uuid, Time) -> Vec<u8>) -> Result<(), Failure> {
         let id = self.clock.id();
         let time = Time::from_micros(self.now.micros() + self.events);
         self.events += 1;
@@ -124,11 +116,7 @@ impl Outbox {
     /// The outbox of a service that keeps its state in this database.
     #[must_use]
     pub fn new(pool: Pool, clock: Clock) -> Outbox {
-        Outbox {
-            pool,
-            clock,
-            wake: Arc::new(Notify::new()),
-        }
+        Outbox { pool, clock, wake: Arc::new(Notify::new()) }
     }
 
     /// Makes a change, or returns the first answer when the same request was answered before.
@@ -136,35 +124,18 @@ impl Outbox {
     /// # Errors
     /// Whatever the change returns; [`Reused`] when the request id was used for another request; [`Failure`] of the database.
     /// Nothing is written then.
-    pub async fn change<C: Change>(
-        &self,
-        request: &Request<'_>,
-        change: &C,
-    ) -> Result<Done<C::Answer>, C::Error> {
-        let outcome = store::transaction(
-            &self.pool,
-            &Attempt {
-                outbox: self,
-                request,
-                change,
-            },
-        )
-        .await?;
+    pub async fn change<C: Change>(&self, request: &Request<'_>, change: &C) -> Result<Done<C::Answer>, C::Error> {
+        let outcome = store::transaction(&self.pool, &Attempt { outbox: self, request, change }).await?;
         if outcome.emitted {
             self.wake.notify_one();
         }
         let position = self.position().await?;
-        Ok(Done {
-            answer: outcome.answer,
-            position,
-        })
+        Ok(Done { answer: outcome.answer, position })
     }
 
     async fn position(&self) -> Result<i64, Failure> {
         match &self.pool {
-            Pool::Postgres(pool) => Ok(sqlx::query_scalar(POSITION_POSTGRES)
-                .fetch_one(pool)
-                .await?),
+            Pool::Postgres(pool) => Ok(sqlx::query_scalar(POSITION_POSTGRES).fetch_one(pool).await?),
             Pool::Sqlite(_) => Ok(0),
         }
     }
@@ -191,20 +162,11 @@ impl<C: Change> Work for Attempt<'_, C> {
             && !claim(tx, self.request, id, self.outbox.clock.now()).await?
         {
             let answer = first_answer::<C>(tx, self.request, id).await?;
-            return Ok(Outcome {
-                answer,
-                emitted: false,
-            });
+            return Ok(Outcome { answer, emitted: false });
         }
         let key = self.change.key();
         let now = take_turn(tx, key, self.outbox.clock.now()).await?;
-        let mut scope = Scope {
-            tx,
-            now,
-            key,
-            clock: &self.outbox.clock,
-            events: 0,
-        };
+        let mut scope = Scope { tx, now, key, clock: &self.outbox.clock, events: 0 };
         let answer = self.change.apply(&mut scope).await?;
         let events = scope.events;
         if events > 1 {
@@ -213,10 +175,7 @@ impl<C: Change> Work for Attempt<'_, C> {
         if let Some(id) = self.request.id {
             keep(tx, self.request, id, answer.encode_to_vec()).await?;
         }
-        Ok(Outcome {
-            answer,
-            emitted: events > 0,
-        })
+        Ok(Outcome { answer, emitted: events > 0 })
     }
 }
 
@@ -234,11 +193,7 @@ async fn claim(tx: &mut Tx, request: &Request<'_>, id: Uuid, now: Time) -> Resul
     Ok(rows == 1)
 }
 
-async fn first_answer<C: Change>(
-    tx: &mut Tx,
-    request: &Request<'_>,
-    id: Uuid,
-) -> Result<C::Answer, C::Error> {
+async fn first_answer<C: Change>(tx: &mut Tx, request: &Request<'_>, id: Uuid) -> Result<C::Answer, C::Error> {
     let row: (String, Vec<u8>, Option<Vec<u8>>) = on!(tx, tx => sqlx::query_as(FIND)
         .bind(request.caller)
         .bind(id)
@@ -249,18 +204,12 @@ async fn first_answer<C: Change>(
     if method != request.method || digest != request.digest {
         return Err(Reused.into());
     }
-    let answer = answer
-        .ok_or_else(|| Failure::inconsistent("requests", "a committed request has no answer"))?;
+    let answer = answer.ok_or_else(|| Failure::inconsistent("requests", "a committed request has no answer"))?;
     let answer = C::Answer::decode(answer.as_slice());
     answer.map_err(|error| Failure::inconsistent("requests", error.to_string()).into())
 }
 
-async fn keep(
-    tx: &mut Tx,
-    request: &Request<'_>,
-    id: Uuid,
-    answer: Vec<u8>,
-) -> Result<(), Failure> {
+async fn keep(tx: &mut Tx, request: &Request<'_>, id: Uuid, answer: Vec<u8>) -> Result<(), Failure> {
     on!(tx, tx => {
         sqlx::query(KEEP).bind(request.caller).bind(id).bind(answer).execute(&mut **tx).await?;
     });
@@ -268,7 +217,8 @@ async fn keep(
 }
 
 async fn take_turn(tx: &mut Tx, key: &str, now: Time) -> Result<Time, Failure> {
-    let micros: i64 = on!(tx, tx => sqlx::query_scalar(TAKE_TURN).bind(key).bind(now.micros()).fetch_one(&mut **tx).await?);
+    let micros: i64 =
+        on!(tx, tx => sqlx::query_scalar(TAKE_TURN).bind(key).bind(now.micros()).fetch_one(&mut **tx).await?);
     Ok(Time::from_micros(micros))
 }
 

@@ -37,8 +37,7 @@ pub trait Delivery: Sync {
     type Error: std::error::Error + Send + 'static;
 
     /// Delivers events, in this order. They are forgotten when this succeeds and sent again when it does not.
-    fn deliver(&self, records: Vec<Record>)
-    -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn deliver(&self, records: Vec<Record>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 impl Outbox {
@@ -48,10 +47,7 @@ impl Outbox {
         loop {
             // Returns when another relay leads, or the database failed.
             if let Err(error) = self.lead(delivery).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "events wait in the outbox"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "events wait in the outbox");
                 tokio::time::sleep(BACKOFF_MAX).await;
             }
             tokio::time::sleep(POLL).await;
@@ -73,10 +69,7 @@ impl Outbox {
                     () = tokio::time::sleep(POLL) => {}
                 }
             } else if let Err(error) = delivery.deliver(records.clone()).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "events wait in the outbox"
-                );
+                tracing::warn!(error = &error as &dyn std::error::Error, "events wait in the outbox");
                 tokio::time::sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_MAX);
             } else {
@@ -104,9 +97,7 @@ impl Lead {
             return Ok(Some(Lead::Sqlite));
         };
         let mut tx = pool.begin().await?;
-        let leading: bool = sqlx::query_scalar(LEAD_POSTGRES)
-            .fetch_one(&mut *tx)
-            .await?;
+        let leading: bool = sqlx::query_scalar(LEAD_POSTGRES).fetch_one(&mut *tx).await?;
         Ok(leading.then_some(Lead::Postgres(tx)))
     }
 

@@ -30,10 +30,7 @@ pub enum Failure {
 impl Failure {
     /// A row that cannot be understood.
     pub fn inconsistent(table: &'static str, problem: impl Into<String>) -> Failure {
-        Failure::Inconsistent {
-            table,
-            problem: problem.into(),
-        }
+        Failure::Inconsistent { table, problem: problem.into() }
     }
 
     /// True when running the whole transaction again can help.
@@ -41,10 +38,9 @@ impl Failure {
     pub fn is_interference(&self) -> bool {
         match self {
             Failure::Interfered(_) => true,
-            Failure::Unavailable(_)
-            | Failure::Inconsistent { .. }
-            | Failure::Schema(_)
-            | Failure::Statement(_) => false,
+            Failure::Unavailable(_) | Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => {
+                false
+            }
         }
     }
 }
@@ -67,10 +63,7 @@ const INTERFERENCE: &[&str] = &["40001", "40P01", "5", "6", "261", "517"];
 const UNAVAILABLE: &[&str] = &["57014", "55P03", "53300", "57P01", "57P02", "57P03"];
 
 impl From<sqlx::Error> for Failure {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "a foreign enum that may grow: all else is a defect of ours"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that may grow: all else is a defect of ours")]
     fn from(error: sqlx::Error) -> Failure {
         match &error {
             sqlx::Error::Database(cause) => match cause.code() {
@@ -78,10 +71,9 @@ impl From<sqlx::Error> for Failure {
                 Some(code) if UNAVAILABLE.contains(&code.as_ref()) => Failure::Unavailable(error),
                 Some(_) | None => Failure::Statement(error),
             },
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed => Failure::Unavailable(error),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+                Failure::Unavailable(error)
+            }
             _ => Failure::Statement(error),
         }
     }

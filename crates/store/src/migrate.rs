@@ -24,12 +24,7 @@ impl Schema {
             Pool::Postgres(pool) => self.postgres.run(pool).await,
             Pool::Sqlite(pool) => self.sqlite.run(pool).await,
         };
-        applied.map_err(|error| {
-            Failure::Schema(format!(
-                "the schema cannot be migrated: {}",
-                root_cause(&error)
-            ))
-        })
+        applied.map_err(|error| Failure::Schema(format!("the schema cannot be migrated: {}", root_cause(&error))))
     }
 
     /// Refuses a PostgreSQL schema older or newer than the one this version knows.
@@ -39,17 +34,11 @@ impl Schema {
         };
         let applied: Vec<i64> = match sqlx::query_scalar(APPLIED).fetch_all(pool).await {
             Ok(versions) => versions,
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
-                Vec::new()
-            }
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Vec::new(),
             Err(error) => return Err(error.into()),
         };
         let applied: BTreeSet<i64> = applied.into_iter().collect();
-        let known: BTreeSet<i64> = self
-            .postgres
-            .iter()
-            .map(|migration| migration.version)
-            .collect();
+        let known: BTreeSet<i64> = self.postgres.iter().map(|migration| migration.version).collect();
         if let Some(missing) = known.difference(&applied).next() {
             return Err(Failure::Schema(format!(
                 "the database lacks migration {missing}: run the migrate command first"

@@ -77,30 +77,20 @@ impl Pool {
                 .foreign_keys(true)
                 .busy_timeout(WAIT_MAX);
             // Writers queue for one lock whatever their number; a few connections let readers pass them.
-            let pool = SqlitePoolOptions::new()
-                .max_connections(connections_max.min(4))
-                .acquire_timeout(WAIT_MAX);
+            let pool = SqlitePoolOptions::new().max_connections(connections_max.min(4)).acquire_timeout(WAIT_MAX);
             return Ok(Pool::Sqlite(pool.connect_with(options).await?));
         }
-        let mut options = PgConnectOptions::from_str(&settings.url)
-            .map_err(|error| unusable(&error))?
-            .options([
-                ("statement_timeout", "5s"),
-                ("lock_timeout", "3s"),
-                ("idle_in_transaction_session_timeout", "60s"),
-            ]);
+        let mut options = PgConnectOptions::from_str(&settings.url).map_err(|error| unusable(&error))?.options([
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "3s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
         if let Some(file) = &settings.password_file {
-            let password = std::fs::read_to_string(file).map_err(|error| {
-                Failure::Schema(format!(
-                    "database.password_file {}: {error}",
-                    file.display()
-                ))
-            })?;
+            let password = std::fs::read_to_string(file)
+                .map_err(|error| Failure::Schema(format!("database.password_file {}: {error}", file.display())))?;
             options = options.password(password.trim_end());
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(WAIT_MAX);
+        let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(WAIT_MAX);
         Ok(Pool::Postgres(pool.connect_with(options).await?))
     }
 

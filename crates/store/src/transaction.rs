@@ -74,11 +74,7 @@ pub trait Work: Sync {
 /// # Errors
 /// Whatever the work returns, with nothing written; [`Failure`] when the database fails.
 pub async fn transaction<W: Work>(pool: &Pool, work: &W) -> Result<W::Answer, W::Error> {
-    let span = tracing::debug_span!(
-        "transaction",
-        db.transaction = W::NAME,
-        tries = tracing::field::Empty
-    );
+    let span = tracing::debug_span!("transaction", db.transaction = W::NAME, tries = tracing::field::Empty);
     async {
         let mut tries = 1;
         loop {

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 
 /// The trust domain of all certificates made here.
@@ -52,12 +51,8 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).expect("a valid certificate");
-        std::fs::write(folder.path().join("authority.pem"), certificate.pem())
-            .expect("room for a file");
-        Authority {
-            folder,
-            issuer: Issuer::new(params, key),
-        }
+        std::fs::write(folder.path().join("authority.pem"), certificate.pem()).expect("room for a file");
+        Authority { folder, issuer: Issuer::new(params, key) }
     }
 
     /// Certifies a service of a cloud.
@@ -66,10 +61,7 @@ impl Authority {
     /// When there is no room for its files.
     #[must_use]
     pub fn service(&self, cloud: &str, service: &str) -> Files {
-        self.certify(
-            &format!("{cloud}-{service}"),
-            &format!("spiffe://{TRUST_DOMAIN}/{cloud}/{service}"),
-        )
+        self.certify(&format!("{cloud}-{service}"), &format!("spiffe://{TRUST_DOMAIN}/{cloud}/{service}"))
     }
 
     /// Certifies the gateway.
@@ -83,18 +75,10 @@ impl Authority {
 
     fn certify(&self, file: &str, uri: &str) -> Files {
         let key = KeyPair::generate().expect("randomness");
-        let mut params =
-            CertificateParams::new(vec!["localhost".to_owned()]).expect("a valid name");
-        params
-            .subject_alt_names
-            .push(SanType::URI(uri.try_into().expect("a URI is ASCII")));
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .expect("a valid certificate");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a valid name");
+        params.subject_alt_names.push(SanType::URI(uri.try_into().expect("a URI is ASCII")));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer).expect("a valid certificate");
         let folder = self.folder.path();
         let files = Files {
             certificate: folder.join(format!("{file}.pem")),

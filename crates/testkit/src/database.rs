@@ -33,14 +33,8 @@ pub struct Database {
 
 #[derive(Debug)]
 enum Place {
-    Postgres {
-        server: String,
-        name: String,
-        removed: AtomicBool,
-    },
-    Sqlite {
-        _folder: TempDir,
-    },
+    Postgres { server: String, name: String, removed: AtomicBool },
+    Sqlite { _folder: TempDir },
 }
 
 /// Why a test gets no database.
@@ -87,10 +81,7 @@ impl Database {
 /// Without a server, or when it makes no database. A test that needs PostgreSQL fails then; it is
 /// never skipped.
 pub async fn postgres() -> Result<Database, Error> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests have no configuration but this variable"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this variable")]
     let server = std::env::var(SERVER_VARIABLE).map_err(|_| Error::NoServer)?;
     postgres_on(server).await
 }
@@ -103,10 +94,7 @@ pub fn sqlite() -> Result<Database, Error> {
     let folder = TempDir::with_prefix("mandate-sqlite-")?;
     let file = folder.path().join("test.db");
     File::create_new(&file)?;
-    Ok(Database {
-        url: sqlite_url(&file),
-        place: Arc::new(Place::Sqlite { _folder: folder }),
-    })
+    Ok(Database { url: sqlite_url(&file), place: Arc::new(Place::Sqlite { _folder: folder }) })
 }
 
 /// Runs a test on a fresh PostgreSQL database, and takes the database away however the test ends.
@@ -152,10 +140,7 @@ macro_rules! on_both {
     )+};
 }
 
-fn run<F: Future<Output = ()>>(
-    database: Result<Database, Error>,
-    test: impl FnOnce(Database) -> F,
-) {
+fn run<F: Future<Output = ()>>(database: Result<Database, Error>, test: impl FnOnce(Database) -> F) {
     let database = database.expect("every test needs its database");
     let place = Arc::clone(&database.place);
     let runtime = runtime();
@@ -179,38 +164,23 @@ fn runtime() -> Runtime {
 async fn postgres_on(server: String) -> Result<Database, Error> {
     let mut connection = PgConnection::connect(&server).await?;
     // The server finds the name: it alone knows every run that shares it.
-    let name: String =
-        sqlx::query_scalar("SELECT 'test_' || replace(gen_random_uuid()::text, '-', '')")
-            .fetch_one(&mut connection)
-            .await?;
+    let name: String = sqlx::query_scalar("SELECT 'test_' || replace(gen_random_uuid()::text, '-', '')")
+        .fetch_one(&mut connection)
+        .await?;
     // Made of `test_` and hexadecimal digits, so there is nothing to quote.
     let create = format!("CREATE DATABASE {name} TEMPLATE template0");
-    sqlx::raw_sql(AssertSqlSafe(create))
-        .execute(&mut connection)
-        .await?;
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await?;
     connection.close().await?;
     let url = with_database(&server, &name);
-    let place = Place::Postgres {
-        server,
-        name,
-        removed: AtomicBool::new(false),
-    };
-    Ok(Database {
-        url,
-        place: Arc::new(place),
-    })
+    let place = Place::Postgres { server, name, removed: AtomicBool::new(false) };
+    Ok(Database { url, place: Arc::new(place) })
 }
 
 impl Place {
     /// Takes a PostgreSQL database away, unless that was done. A failure is no failure of the test:
     /// the server itself goes away with the run.
     async fn remove(&self) {
-        let Self::Postgres {
-            server,
-            name,
-            removed,
-        } = self
-        else {
+        let Self::Postgres { server, name, removed } = self else {
             return;
         };
         if !removed.swap(true, Ordering::Relaxed) {
@@ -221,12 +191,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Self::Postgres {
-            server,
-            name,
-            removed,
-        } = self
-        else {
+        let Self::Postgres { server, name, removed } = self else {
             return;
         };
         if std::mem::replace(removed.get_mut(), true) {
@@ -245,9 +210,7 @@ impl Drop for Place {
 async fn drop_database(server: &str, name: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(server).await?;
     let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    sqlx::raw_sql(AssertSqlSafe(drop))
-        .execute(&mut connection)
-        .await?;
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await?;
     connection.close().await
 }
 
@@ -255,9 +218,7 @@ async fn drop_database(server: &str, name: &str) -> Result<(), sqlx::Error> {
 fn with_database(server: &str, name: &str) -> String {
     let (address, options) = server.split_once('?').unwrap_or((server, ""));
     let authority = address.find("://").map_or(0, |scheme| scheme + "://".len());
-    let end = address[authority..]
-        .find('/')
-        .map_or(address.len(), |slash| authority + slash);
+    let end = address[authority..].find('/').map_or(address.len(), |slash| authority + slash);
     let separator = if options.is_empty() { "" } else { "?" };
     format!("{}/{name}{separator}{options}", &address[..end])
 }

@@ -9,10 +9,7 @@ pub mod provider;
 pub use database::Database;
 
 /// Runs what stands outside of the system under test, and ends with the test.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the outside world drains with nobody"
-)]
+#[expect(clippy::disallowed_methods, reason = "the outside world drains with nobody")]
 pub fn outside(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future);
 }

@@ -38,44 +38,24 @@ impl Provider {
     /// # Panics
     /// When the machine has no port or no randomness left.
     pub async fn start() -> Provider {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a free port");
-        let uri = format!(
-            "http://{}",
-            listener
-                .local_addr()
-                .expect("a bound listener has an address")
-        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let uri = format!("http://{}", listener.local_addr().expect("a bound listener has an address"));
         let pkcs8 =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-                .expect("randomness");
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref())
-            .expect("just made");
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).expect("randomness");
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).expect("just made");
         // An uncompressed point: a byte that says so, then both coordinates.
         let point = pair.public_key().as_ref();
-        let (x, y) = (
-            URL_SAFE_NO_PAD.encode(&point[1..33]),
-            URL_SAFE_NO_PAD.encode(&point[33..]),
-        );
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
         let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "k1", "alg": "ES256", "use": "sig", "x": x, "y": y});
         let keys = json!({ "keys": [jwk] });
         let discovery = json!({"issuer": uri, "jwks_uri": format!("{uri}/jwks")});
         let routes = Router::new()
-            .route(
-                "/.well-known/openid-configuration",
-                get(move || async move { Json(discovery) }),
-            )
+            .route("/.well-known/openid-configuration", get(move || async move { Json(discovery) }))
             .route("/jwks", get(move || async move { Json(keys) }));
         crate::outside(async move {
-            axum::serve(listener, routes)
-                .await
-                .expect("loopback serves until the test ends");
+            axum::serve(listener, routes).await.expect("loopback serves until the test ends");
         });
-        Provider {
-            uri,
-            key: EncodingKey::from_ec_der(pkcs8.as_ref()),
-        }
+        Provider { uri, key: EncodingKey::from_ec_der(pkcs8.as_ref()) }
     }
 
     /// The issuer of its tokens.

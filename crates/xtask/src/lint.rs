@@ -12,14 +12,7 @@ pub(crate) fn run(steps: &mut Steps) {
     });
     steps.run("clippy", || {
         tools::require_component("clippy", "cargo-clippy")?;
-        succeed(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     });
     steps.run("doc", || {
         let mut doc = cargo();
@@ -28,15 +21,7 @@ pub(crate) fn run(steps: &mut Steps) {
     });
     steps.run("deny", || {
         let deny = tools::cargo_deny()?;
-        succeed(command(deny).args([
-            "check",
-            "--hide-inclusion-graph",
-            "bans",
-            "licenses",
-            "sources",
-        ]))
+        succeed(command(deny).args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
     });
-    steps.run("buf lint", || {
-        succeed(tools::buf()?.args(["lint", "proto"]))
-    });
+    steps.run("buf lint", || succeed(tools::buf()?.args(["lint", "proto"])));
 }

@@ -1,11 +1,7 @@
 //! `cargo xtask …`: the developer commands, so that a bare checkout needs nothing done by hand.
 //!
 //! Whatever they fetch or build lands under `target/tools`. They do not release or deploy.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "developer commands talk on the terminal"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "developer commands talk on the terminal")]
 
 mod checkout;
 mod lint;

@@ -53,13 +53,8 @@ impl Server {
             let mut process = spawn(&binaries, &folder, account, port)?;
             guardian.watch(process.id())?;
             if is_ready(&mut process, &folder)? {
-                let url =
-                    format!("postgres://{SUPERUSER}@127.0.0.1:{port}/postgres?sslmode=disable");
-                return Ok(Self {
-                    url,
-                    process,
-                    guardian,
-                });
+                let url = format!("postgres://{SUPERUSER}@127.0.0.1:{port}/postgres?sslmode=disable");
+                return Ok(Self { url, process, guardian });
             }
             guardian.forget()?;
         }
@@ -82,14 +77,8 @@ impl Drop for Server {
 
 /// A folder that the server's account owns and can reach.
 fn temporary_folder(account: Option<Account>) -> Result<PathBuf> {
-    let candidates = [
-        std::env::temp_dir(),
-        PathBuf::from("/tmp"),
-        PathBuf::from("/var/tmp"),
-    ];
-    let parent = candidates
-        .iter()
-        .find(|path| account.is_none() || is_open_to_all(path));
+    let candidates = [std::env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
+    let parent = candidates.iter().find(|path| account.is_none() || is_open_to_all(path));
     let parent = parent.context("no temporary folder can be reached without being root")?;
     // The number of a process comes back, and its folder may have survived a crash of the machine.
     for attempt in 0..1000 {
@@ -104,8 +93,7 @@ fn temporary_folder(account: Option<Account>) -> Result<PathBuf> {
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error)
-                    .with_context(|| format!("no folder can be made in {}", parent.display()));
+                return Err(error).with_context(|| format!("no folder can be made in {}", parent.display()));
             }
         }
     }
@@ -114,29 +102,17 @@ fn temporary_folder(account: Option<Account>) -> Result<PathBuf> {
 
 /// Whether every account may pass through a folder and all above it.
 fn is_open_to_all(path: &Path) -> bool {
-    path.ancestors().all(|folder| {
-        fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
-    })
+    path.ancestors().all(|folder| fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0))
 }
 
 /// Puts the binaries where an account can run them that may not look into the checkout.
 fn copy(binaries: &Binaries, folder: &Path, account: Account) -> Result<Binaries> {
     let Account { uid, gid } = account;
-    let installation = binaries
-        .folder
-        .parent()
-        .context("the binaries of PostgreSQL have no home")?;
+    let installation = binaries.folder.parent().context("the binaries of PostgreSQL have no home")?;
     let copy = folder.join("installation");
     succeed(Command::new("cp").arg("-R").arg(installation).arg(&copy))?;
-    succeed(
-        Command::new("chown")
-            .args(["-R", &format!("{uid}:{gid}")])
-            .arg(&copy),
-    )?;
-    Ok(Binaries {
-        folder: copy.join("bin"),
-        in_checkout: false,
-    })
+    succeed(Command::new("chown").args(["-R", &format!("{uid}:{gid}")]).arg(&copy))?;
+    Ok(Binaries { folder: copy.join("bin"), in_checkout: false })
 }
 
 fn make_cluster(binaries: &Binaries, folder: &Path, account: Option<Account>) -> Result<()> {
@@ -153,33 +129,17 @@ fn make_cluster(binaries: &Binaries, folder: &Path, account: Option<Account>) ->
 
 fn initdb(binaries: &Binaries, folder: &Path, account: Option<Account>) -> Command {
     let mut initdb = program(binaries, "initdb", account);
-    initdb
-        .arg("--pgdata")
-        .arg(data(folder))
-        .args(["--username", SUPERUSER, "--auth=trust"]);
-    initdb.args([
-        "--encoding=UTF8",
-        "--locale=C",
-        "--no-sync",
-        "--no-instructions",
-    ]);
+    initdb.arg("--pgdata").arg(data(folder)).args(["--username", SUPERUSER, "--auth=trust"]);
+    initdb.args(["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
     initdb
 }
 
 fn spawn(binaries: &Binaries, folder: &Path, account: Option<Account>, port: u16) -> Result<Child> {
     let log = File::create(log_file(folder)).context("the log of PostgreSQL cannot be created")?;
     let mut postgres = program(binaries, "postgres", account);
-    postgres
-        .arg("-D")
-        .arg(data(folder))
-        .arg("-p")
-        .arg(port.to_string());
+    postgres.arg("-D").arg(data(folder)).arg("-p").arg(port.to_string());
     // No socket file: its path may be longer than the kernel takes.
-    for setting in [
-        "listen_addresses=127.0.0.1",
-        "unix_socket_directories=",
-        CONNECTIONS_MAX,
-    ] {
+    for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", CONNECTIONS_MAX] {
         postgres.args(["-c", setting]);
     }
     // What a crash would lose is thrown away anyhow.
@@ -195,12 +155,7 @@ fn spawn(binaries: &Binaries, folder: &Path, account: Option<Account>, port: u16
 /// A program of PostgreSQL, away from our folder, our environment and root's rights.
 fn program(binaries: &Binaries, name: &str, account: Option<Account>) -> Command {
     let mut command = Command::new(binaries.folder.join(name));
-    command
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .env_clear()
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC");
+    command.current_dir("/").stdin(Stdio::null()).env_clear().env("LC_ALL", "C").env("TZ", "UTC");
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     account::apply(account, &mut command);
     command
@@ -210,28 +165,17 @@ fn program(binaries: &Binaries, name: &str, account: Option<Account>) -> Command
 fn is_ready(process: &mut Child, folder: &Path) -> Result<bool> {
     let start = Instant::now();
     while start.elapsed() < START_TIME_MAX {
-        if process
-            .try_wait()
-            .context("PostgreSQL cannot be watched")?
-            .is_some()
-        {
+        if process.try_wait().context("PostgreSQL cannot be watched")?.is_some() {
             return Ok(false);
         }
         // The server notes its state on the eighth line of this file, as `pg_ctl` knows.
         let notes = fs::read_to_string(data(folder).join("postmaster.pid")).unwrap_or_default();
-        if notes
-            .lines()
-            .nth(7)
-            .is_some_and(|state| state.trim() == "ready")
-        {
+        if notes.lines().nth(7).is_some_and(|state| state.trim() == "ready") {
             return Ok(true);
         }
         std::thread::sleep(POLL_INTERVAL);
     }
-    bail!(
-        "PostgreSQL is not ready after {START_TIME_MAX:?}; its log says:\n{}",
-        log(folder)
-    );
+    bail!("PostgreSQL is not ready after {START_TIME_MAX:?}; its log says:\n{}", log(folder));
 }
 
 fn free_port() -> Result<u16> {

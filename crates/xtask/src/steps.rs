@@ -19,23 +19,13 @@ struct Step {
 
 impl Steps {
     /// Runs one check. A failure is printed and remembered, and does not stop what comes after.
-    pub(crate) fn run<T>(
-        &mut self,
-        name: &'static str,
-        step: impl FnOnce() -> Result<T>,
-    ) -> Option<T> {
+    pub(crate) fn run<T>(&mut self, name: &'static str, step: impl FnOnce() -> Result<T>) -> Option<T> {
         eprintln!("\n── {name}");
         let start = Instant::now();
         let result = step();
-        self.done.push(Step {
-            name,
-            time: start.elapsed(),
-            passed: result.is_ok(),
-        });
+        self.done.push(Step { name, time: start.elapsed(), passed: result.is_ok() });
         // Without the backtrace that `anyhow` adds to its debug form: these are sentences for people.
-        result
-            .inspect_err(|error| eprintln!("{name}: {error:#}"))
-            .ok()
+        result.inspect_err(|error| eprintln!("{name}: {error:#}")).ok()
     }
 
     /// One line per check, with its time and outcome.
@@ -43,22 +33,13 @@ impl Steps {
         println!();
         for step in &self.done {
             let outcome = if step.passed { "ok" } else { "FAILED" };
-            println!(
-                "{:>7.1} s  {:<15} {outcome}",
-                step.time.as_secs_f64(),
-                step.name
-            );
+            println!("{:>7.1} s  {:<15} {outcome}", step.time.as_secs_f64(), step.name);
         }
     }
 
     /// Names the checks that failed; success if there are none.
     pub(crate) fn finish(&self) -> ExitCode {
-        let failed: Vec<&str> = self
-            .done
-            .iter()
-            .filter(|step| !step.passed)
-            .map(|step| step.name)
-            .collect();
+        let failed: Vec<&str> = self.done.iter().filter(|step| !step.passed).map(|step| step.name).collect();
         if failed.is_empty() {
             return ExitCode::SUCCESS;
         }

@@ -42,17 +42,11 @@ impl std::fmt::Display for Counts {
 }
 
 fn run_against(url: &str, arguments: &[&str], counts: &mut Option<Counts>) -> Result<()> {
-    let scope = if arguments.is_empty() {
-        &["--workspace"]
-    } else {
-        arguments
-    };
+    let scope = if arguments.is_empty() { &["--workspace"] } else { arguments };
     let mut runner = cargo();
     runner.env(SERVER_VARIABLE, url);
     let (status, counted) = if on_path("cargo-nextest").is_some() {
-        runner
-            .args(["nextest", "run", "--no-fail-fast"])
-            .args(scope);
+        runner.args(["nextest", "run", "--no-fail-fast"]).args(scope);
         watch_nextest(&mut runner)?
     } else {
         println!("cargo-nextest is not on the PATH: cargo runs the tests itself");
@@ -65,11 +59,7 @@ fn run_against(url: &str, arguments: &[&str], counts: &mut Option<Counts>) -> Re
     }
     *counts = Some(counted);
     if counted.failed > 0 {
-        bail!(
-            "{} of {} tests failed",
-            counted.failed,
-            counted.failed + counted.passed
-        );
+        bail!("{} of {} tests failed", counted.failed, counted.failed + counted.passed);
     }
     if counted.passed == 0 {
         bail!("there was no test to run");
@@ -84,24 +74,15 @@ fn watch_nextest(runner: &mut Command) -> Result<Watched> {
     if std::io::stderr().is_terminal() {
         runner.args(["--color", "always"]);
     }
-    let mut child = runner
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("nextest cannot be started")?;
+    let mut child = runner.stderr(Stdio::piped()).spawn().context("nextest cannot be started")?;
     let stream = child.stderr.take().context("nextest has no error stream")?;
     let counts = echo(stream, std::io::stderr(), nextest_summary)?;
-    Ok((
-        child.wait().context("nextest cannot be waited for")?,
-        counts,
-    ))
+    Ok((child.wait().context("nextest cannot be waited for")?, counts))
 }
 
 /// cargo's own runner closes every test binary with a line on its output.
 fn watch_cargo_test(runner: &mut Command) -> Result<Watched> {
-    let mut child = runner
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cargo cannot be started")?;
+    let mut child = runner.stdout(Stdio::piped()).spawn().context("cargo cannot be started")?;
     let stream = child.stdout.take().context("cargo has no output")?;
     let counts = echo(stream, std::io::stdout(), cargo_test_result)?;
     Ok((child.wait().context("cargo cannot be waited for")?, counts))
@@ -112,13 +93,8 @@ fn echo(from: impl Read, mut to: impl Write, parse: fn(&str) -> Option<Counts>) 
     let mut total = Counts::default();
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
-    while from
-        .read_until(b'\n', &mut line)
-        .context("the runner's output cannot be read")?
-        > 0
-    {
-        to.write_all(&line)
-            .context("the runner's output cannot be passed on")?;
+    while from.read_until(b'\n', &mut line).context("the runner's output cannot be read")? > 0 {
+        to.write_all(&line).context("the runner's output cannot be passed on")?;
         if let Some(counts) = parse(&without_colors(&String::from_utf8_lossy(&line))) {
             total.passed += counts.passed;
             total.failed += counts.failed;
@@ -130,14 +106,9 @@ fn echo(from: impl Read, mut to: impl Write, parse: fn(&str) -> Option<Counts>) 
 
 /// `Summary [ 0.1s] 5 tests run: 2 passed (1 slow, 1 leaky), 2 failed, 1 timed out, 3 skipped`
 fn nextest_summary(line: &str) -> Option<Counts> {
-    let (_, outcomes) = line
-        .trim_start()
-        .strip_prefix("Summary [")?
-        .split_once(" run: ")?;
-    let outcomes: String = outcomes
-        .split('(')
-        .map(|part| part.split_once(')').map_or(part, |(_, after)| after))
-        .collect();
+    let (_, outcomes) = line.trim_start().strip_prefix("Summary [")?.split_once(" run: ")?;
+    let outcomes: String =
+        outcomes.split('(').map(|part| part.split_once(')').map_or(part, |(_, after)| after)).collect();
     let mut counts = Counts::default();
     for outcome in outcomes.split(',') {
         let (number, word) = outcome.trim().split_once(' ')?;
@@ -156,15 +127,10 @@ fn nextest_summary(line: &str) -> Option<Counts> {
 fn cargo_test_result(line: &str) -> Option<Counts> {
     let (_, outcomes) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |word: &str| {
-        let outcome = outcomes
-            .split("; ")
-            .find_map(|outcome| outcome.strip_suffix(word));
+        let outcome = outcomes.split("; ").find_map(|outcome| outcome.strip_suffix(word));
         outcome.and_then(|number| number.trim().parse().ok())
     };
-    Some(Counts {
-        passed: number("passed")?,
-        failed: number("failed")?,
-    })
+    Some(Counts { passed: number("passed")?, failed: number("failed")? })
 }
 
 /// The text without the sequences that color it on a terminal.
@@ -184,51 +150,27 @@ mod tests {
     #[test]
     fn a_nextest_summary_is_counted() {
         let line = "     Summary [   0.005s] 3 tests run: 3 passed, 0 skipped\n";
-        assert_eq!(
-            nextest_summary(line),
-            Some(Counts {
-                passed: 3,
-                failed: 0
-            })
-        );
+        assert_eq!(nextest_summary(line), Some(Counts { passed: 3, failed: 0 }));
     }
 
     #[test]
     fn every_bad_end_of_a_test_is_a_failure() {
         let line = "Summary [1s] 9/12 tests run: 4 passed (1 slow, 2 leaky), 2 failed, \
                     2 timed out, 1 exec failed, 7 skipped";
-        assert_eq!(
-            nextest_summary(line),
-            Some(Counts {
-                passed: 4,
-                failed: 5
-            })
-        );
+        assert_eq!(nextest_summary(line), Some(Counts { passed: 4, failed: 5 }));
     }
 
     #[test]
     fn other_lines_of_nextest_are_not_counted() {
-        assert_eq!(
-            nextest_summary("        PASS [   0.005s] store::it keeps"),
-            None
-        );
-        assert_eq!(
-            nextest_summary("    Starting 3 tests across 2 binaries"),
-            None
-        );
+        assert_eq!(nextest_summary("        PASS [   0.005s] store::it keeps"), None);
+        assert_eq!(nextest_summary("    Starting 3 tests across 2 binaries"), None);
     }
 
     #[test]
     fn colors_do_not_hide_the_summary() {
         let line = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m1\u{1b}[0m test run: \
                     \u{1b}[1m1\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, 0 \u{1b}[33;1mskipped\u{1b}[0m";
-        assert_eq!(
-            nextest_summary(&without_colors(line)),
-            Some(Counts {
-                passed: 1,
-                failed: 0
-            })
-        );
+        assert_eq!(nextest_summary(&without_colors(line)), Some(Counts { passed: 1, failed: 0 }));
     }
 
     #[test]
@@ -239,13 +181,7 @@ mod tests {
             no newline at the end";
         let mut seen = Vec::new();
         let counts = echo(output.as_slice(), &mut seen, cargo_test_result).unwrap();
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 4,
-                failed: 2
-            }
-        );
+        assert_eq!(counts, Counts { passed: 4, failed: 2 });
         assert_eq!(seen, output);
     }
 }

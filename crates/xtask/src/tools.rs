@@ -32,21 +32,15 @@ pub(crate) fn install(steps: &mut Steps) {
 
 /// buf, from npm, at the version of the committed lock file.
 pub(crate) fn buf() -> Result<Command> {
-    require(
-        "node",
-        "buf comes from npm and needs Node.js; install Node.js 18 or later",
-    )?;
+    require("node", "buf comes from npm and needs Node.js; install Node.js 18 or later")?;
     let folder = checkout::tools().join("npm");
     let program = folder.join("node_modules/.bin/buf");
     let source = checkout::root().join(".ci/tools");
-    let lock = fs::read_to_string(source.join("package-lock.json"))
-        .context(".ci/tools/package-lock.json cannot be read")?;
+    let lock =
+        fs::read_to_string(source.join("package-lock.json")).context(".ci/tools/package-lock.json cannot be read")?;
     let installed = folder.join("installed-lock.json");
     if !program.exists() || fs::read_to_string(&installed).ok().as_deref() != Some(lock.as_str()) {
-        require(
-            "npm",
-            "buf comes from npm; install Node.js 18 or later together with npm",
-        )?;
+        require("npm", "buf comes from npm; install Node.js 18 or later together with npm")?;
         fs::create_dir_all(&folder).context("target/tools cannot be created")?;
         for file in ["package.json", "package-lock.json"] {
             fs::copy(source.join(file), folder.join(file))
@@ -54,8 +48,7 @@ pub(crate) fn buf() -> Result<Command> {
         }
         let mut npm = command("npm");
         // The binaries come in the packages themselves, so nothing of theirs has to run at install.
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .current_dir(&folder);
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
         npm.env("npm_config_cache", checkout::tools().join("npm-cache"));
         succeed(&mut npm)?;
         fs::write(&installed, lock).context("target/tools cannot be written")?;
@@ -79,11 +72,7 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", "cargo-deny"]);
         install.args(["--version", CARGO_DENY_VERSION]);
-        install
-            .arg("--root")
-            .arg(&root)
-            .arg("--target-dir")
-            .arg(&build);
+        install.arg("--root").arg(&root).arg("--target-dir").arg(&build);
         succeed(&mut install)?;
         fs::remove_dir_all(&build).context("target/tools/build cannot be removed")?;
     }
@@ -92,8 +81,5 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
 
 /// A part of the Rust toolchain that a minimal installation leaves out.
 pub(crate) fn require_component(component: &str, program: &str) -> Result<PathBuf> {
-    require(
-        program,
-        &format!("install it with `rustup component add {component}`"),
-    )
+    require(program, &format!("install it with `rustup component add {component}`"))
 }

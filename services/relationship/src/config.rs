@@ -29,12 +29,9 @@ pub struct Peers {
 
 impl Settings for Config {
     fn check(&self) -> Result<(), Fault> {
-        self.process
-            .check()
-            .map_err(|fault| fault.within("process"))?;
+        self.process.check().map_err(|fault| fault.within("process"))?;
         let connections_max = u64::from(self.database.connections_max);
-        expect_range("connections_max", connections_max, 1, 1000)
-            .map_err(|fault| fault.within("database"))
+        expect_range("connections_max", connections_max, 1, 1000).map_err(|fault| fault.within("database"))
     }
 
     fn telemetry(&self) -> &telemetry::Settings {

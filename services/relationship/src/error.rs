@@ -2,7 +2,7 @@
 
 use api::ErrorReason as Reason;
 use api::status::{FailedCondition, Refusal};
-use cloud::{Policy, RegionRefusalCause, TenantId};
+use cloud::{CountryCode, Policy, RegionRefusalCause, TenantId};
 use outbox::Reused;
 use store::{Failure, HasFailure};
 
@@ -101,10 +101,7 @@ impl HasFailure for Error {
 impl Error {
     /// A malformed field.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Error {
-        Error::Invalid {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        Error::Invalid { field: field.into(), problem: problem.into() }
     }
 
     /// The refusal to send. A failure of the database stays one: what it means is the same in every service.
@@ -132,29 +129,16 @@ impl Error {
             .and_field("request_id", "use a new UUID for a new request"),
             Error::ServiceUnknown { service, known } => {
                 let known = known.join(", ");
-                let message =
-                    format!("this cloud delegates no service {service}; it delegates {known}");
-                Refusal::new(Reason::ServiceUnknown, "R36", &service, message)
-                    .with("services", known)
+                let message = format!("this cloud delegates no service {service}; it delegates {known}");
+                Refusal::new(Reason::ServiceUnknown, "R36", &service, message).with("services", known)
             }
-            Error::Refused {
-                customer,
-                partner,
-                link,
-                obstacles,
-            } => {
-                let failed: Vec<FailedCondition> = obstacles
-                    .iter()
-                    .map(|obstacle| condition(obstacle, &customer, &partner, &link, policy))
-                    .collect();
+            Error::Refused { customer, partner, link, obstacles } => {
+                let failed: Vec<FailedCondition> =
+                    obstacles.iter().map(|obstacle| condition(obstacle, &customer, &partner, &link, policy)).collect();
                 Refusal::conditions(&failed)
             }
             Error::DelegationEnded { delegation, end } => ended(&delegation, end),
-            Error::CannotReassign {
-                delegation,
-                to,
-                why,
-            } => cannot_reassign(&delegation, &to, why),
+            Error::CannotReassign { delegation, to, why } => cannot_reassign(&delegation, &to, why),
             Error::ConcurrentAcceptance(name) => Refusal::new(
                 Reason::ConcurrentAcceptance,
                 "R24",
@@ -168,8 +152,7 @@ impl Error {
 
 fn ended(delegation: &str, NotActive(state): NotActive) -> Refusal {
     let message = "the delegation has ended; accepting the partner's link grants a new one";
-    Refusal::new(Reason::DelegationNotActive, "I11", delegation, message)
-        .with("state", state_text(state))
+    Refusal::new(Reason::DelegationNotActive, "I11", delegation, message).with("state", state_text(state))
 }
 
 fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refusal {
@@ -177,15 +160,13 @@ fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refu
         CannotReassign::NotActive(end) => ended(delegation, end),
         CannotReassign::NoRelationship => {
             let partner = format!("partners/{to}");
-            let message = format!(
-                "{partner} has no active relationship with the customer; accept its invitation first"
-            );
+            let message =
+                format!("{partner} has no active relationship with the customer; accept its invitation first");
             Refusal::new(Reason::RelationshipRequired, "R46", &partner, message)
         }
         CannotReassign::AlreadyHeld(holder) => {
             let message = format!("partners/{to} holds the service already");
-            Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message)
-                .with("holder", holder)
+            Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message).with("holder", holder)
         }
     }
 }
@@ -199,104 +180,83 @@ pub fn condition(
     link: &str,
     policy: &Policy,
 ) -> FailedCondition {
-    let customer = format!("customers/{customer}");
-    let partner = format!("partners/{partner}");
-    let failed = |reason, rule: &str, resource: &str, remedy: String| FailedCondition {
-        reason,
-        rule: rule.to_owned(),
-        resource: resource.to_owned(),
-        remedy,
-        metadata: Vec::new(),
-    };
+    let on_link = |reason, rule, remedy: &str| failed(reason, rule, link.to_owned(), remedy);
+    let on_customer = |reason, rule, remedy: &str| failed(reason, rule, format!("customers/{customer}"), remedy);
+    let on_partner = |reason, rule, remedy: &str| failed(reason, rule, format!("partners/{partner}"), remedy);
     match obstacle {
         Obstacle::LinkDisabled => {
-            failed(Reason::LinkDisabled, "R15", link, "the link is no longer valid: ask the partner for its current link".to_owned())
+            on_link(Reason::LinkDisabled, "R15", "the link is no longer valid: ask the partner for its current link")
         }
-        Obstacle::CustomerNotRegistered => failed(
-            Reason::CustomerNotRegistered,
-            "R52",
-            &customer,
-            "the customer is not registered in this cloud: ask the operator to register it".to_owned(),
-        ),
-        Obstacle::PartnerNotActive => failed(
-            Reason::PartnerNotActive,
-            "N97",
-            &partner,
-            "the partner is not active in this cloud: it has to settle that with the operator".to_owned(),
-        ),
+        Obstacle::CustomerNotRegistered => {
+            let remedy = "the customer is not registered in this cloud: ask the operator to register it";
+            on_customer(Reason::CustomerNotRegistered, "R52", remedy)
+        }
+        Obstacle::PartnerNotActive => {
+            let remedy = "the partner is not active in this cloud: it has to settle that with the operator";
+            on_partner(Reason::PartnerNotActive, "N97", remedy)
+        }
         Obstacle::ContractRequired => {
             let contract = &policy.partner_contract;
-            let rule = policy.obligations.iter().find(|duty| duty.id == "partner-contract").map_or("N27", |duty| duty.rule.as_str());
             let remedy = format!("the partner has not signed the {}: it has to sign it first", contract.title);
-            let mut condition = failed(Reason::PartnerContractRequired, rule, &partner, remedy);
-            condition.metadata.push(("contract", contract.id.clone()));
-            condition
+            on_partner(Reason::PartnerContractRequired, "N27", &remedy).with("contract", &contract.id)
         }
         Obstacle::RegionMismatch { rule, partner: from, customer: to, cause } => {
-            let remedy = match cause {
-                RegionRefusalCause::PartnerNotServed => format!("this cloud does not serve partners of {from}"),
-                RegionRefusalCause::CustomerNotServed => format!("this cloud does not serve customers of {to}"),
-                RegionRefusalCause::NoSharedMarket => {
-                    format!("a partner of {from} cannot sell to a customer of {to}: choose a partner of the same market")
-                }
-            };
-            let mut condition = failed(Reason::MarketMismatch, rule.as_str(), &customer, remedy);
-            condition.metadata.push(("partner_country", from.to_string()));
-            condition.metadata.push(("customer_country", to.to_string()));
-            condition
+            on_customer(Reason::MarketMismatch, rule.as_str(), &region_remedy(*cause, *from, *to))
+                .with("partner_country", from.as_str())
+                .with("customer_country", to.as_str())
         }
-        Obstacle::AgreementRequired => agreement_required(failed(Reason::AgreementRequired, "R43", &customer, String::new()), policy),
-        Obstacle::AgreementDateInFuture => failed(
-            Reason::AgreementDateInFuture,
-            "N33",
-            &customer,
-            "the agreement is dated in the future: date it today or leave the time out".to_owned(),
-        ),
-        Obstacle::DelegationMandatory { rule } => failed(
-            Reason::DelegationMandatoryInCloud,
-            rule.as_str(),
-            link,
-            "this cloud has no relationship without delegated admin privileges: ask the partner for a link that asks for them".to_owned(),
-        ),
-        Obstacle::ServiceUnknown(service) => failed(
-            Reason::ServiceUnknown,
-            "R36",
-            link,
-            format!("this cloud delegates no service {service}: ask the partner for another link"),
-        ),
+        Obstacle::AgreementRequired => {
+            let (title, id, version) = agreement(policy);
+            let remedy = format!("accept the {title}, version {version}, with the invitation");
+            on_customer(Reason::AgreementRequired, "R43", &remedy).with("agreement", id).with("version", version)
+        }
+        Obstacle::AgreementDateInFuture => {
+            let remedy = "the agreement is dated in the future: date it today or leave the time out";
+            on_customer(Reason::AgreementDateInFuture, "N33", remedy)
+        }
+        Obstacle::DelegationMandatory { rule } => {
+            let remedy =
+                "this cloud has no relationship without delegated admin privileges: ask for a link that includes them";
+            on_link(Reason::DelegationMandatoryInCloud, rule.as_str(), remedy)
+        }
+        Obstacle::ServiceUnknown(service) => {
+            let remedy = format!("this cloud delegates no service {service}: ask the partner for another link");
+            on_link(Reason::ServiceUnknown, "R36", &remedy)
+        }
         Obstacle::ServiceAlreadyDelegated { service, rule, holder } => {
             let remedy = format!("another partner holds {service}: name {holder} in replace, or remove it first");
-            let mut condition = failed(Reason::ServiceAlreadyDelegated, rule.as_str(), &customer, remedy);
-            condition.metadata.push(("service", service.to_string()));
-            condition.metadata.push(("holder", holder.clone()));
-            condition
+            on_customer(Reason::ServiceAlreadyDelegated, rule.as_str(), &remedy)
+                .with("service", service.as_str())
+                .with("holder", holder)
         }
-        Obstacle::ReplacementInvalid(id) => failed(
-            Reason::ReplacementInvalid,
-            "R46",
-            &customer,
-            format!("{id} in replace is not an active delegation of another partner on a service asked for"),
-        ),
-        Obstacle::SelfDealing => failed(
-            Reason::SelfDealing,
-            "N24",
-            &customer,
-            "the customer is itself a partner that transacts in this cloud, which no partner can sell to".to_owned(),
-        ),
+        Obstacle::ReplacementInvalid(id) => {
+            let remedy =
+                format!("{id} in replace is not an active delegation of another partner on a service asked for");
+            on_customer(Reason::ReplacementInvalid, "R46", &remedy)
+        }
+        Obstacle::SelfDealing => {
+            let remedy = "the customer is itself a partner that transacts in this cloud, which no partner can sell to";
+            on_customer(Reason::SelfDealing, "N24", remedy)
+        }
     }
 }
 
-fn agreement_required(mut condition: FailedCondition, policy: &Policy) -> FailedCondition {
-    let Some(agreement) = &policy.required_agreement else {
-        return condition;
-    };
-    condition.remedy = format!(
-        "accept the {}, version {}, with the invitation",
-        agreement.title, agreement.version
-    );
-    condition.metadata.push(("agreement", agreement.id.clone()));
-    condition
-        .metadata
-        .push(("version", agreement.version.clone()));
-    condition
+/// Title, id and version of the agreement of the cloud; an obstacle that speaks of it comes only where there is one.
+fn agreement(policy: &Policy) -> (&str, &str, &str) {
+    let required = policy.required_agreement.as_ref();
+    required.map_or(("agreement", "", ""), |required| (&required.title, &required.id, &required.version))
+}
+
+fn failed(reason: Reason, rule: &str, resource: String, remedy: &str) -> FailedCondition {
+    FailedCondition { reason, rule: rule.to_owned(), resource, remedy: remedy.to_owned(), metadata: Vec::new() }
+}
+
+fn region_remedy(cause: RegionRefusalCause, from: CountryCode, to: CountryCode) -> String {
+    match cause {
+        RegionRefusalCause::PartnerNotServed => format!("this cloud does not serve partners of {from}"),
+        RegionRefusalCause::CustomerNotServed => format!("this cloud does not serve customers of {to}"),
+        RegionRefusalCause::NoSharedMarket => {
+            format!("a partner of {from} cannot sell to a customer of {to}: choose a partner of the same market")
+        }
+    }
 }

@@ -39,21 +39,11 @@ impl Service for Relationship {
     const NAME: &'static str = "relationship";
     type Config = Config;
 
-    async fn start(
-        config: Config,
-        clock: Clock,
-        shutdown: Shutdown,
-    ) -> Result<Running, StartError> {
+    async fn start(config: Config, clock: Clock, shutdown: Shutdown) -> Result<Running, StartError> {
         let bound = Server::bind(&config.process).await?;
         let process = Process::load(Self::NAME, &config.process, clock.clone(), shutdown)?;
-        let pool = Pool::open(&config.database, &store::schema())
-            .await
-            .map_err(|error| unusable(&config, &error))?;
-        let notification = Peer::connect(
-            &config.peers.notification,
-            &config.process.tls,
-            &process.cloud,
-        )?;
+        let pool = Pool::open(&config.database, &store::schema()).await.map_err(|error| unusable(&config, &error))?;
+        let notification = Peer::connect(&config.peers.notification, &config.process.tls, &process.cloud)?;
         let outbox = Outbox::new(pool.clone(), clock);
 
         let relay = outbox.clone();
@@ -65,11 +55,7 @@ impl Service for Relationship {
                 () = stop.shutdown.begun() => {}
             }
         });
-        let calls = rpc::Calls {
-            process: Arc::clone(&process),
-            pool,
-            outbox,
-        };
+        let calls = rpc::Calls { process: Arc::clone(&process), pool, outbox };
         let services = Services::new()
             .with(RelationshipServiceServer::new(calls.clone()))
             .with(DelegationServiceServer::new(calls.clone()))
@@ -82,18 +68,13 @@ impl Service for Relationship {
     }
 
     async fn migrate(config: Config) -> Result<(), StartError> {
-        let pool = Pool::migrate(&config.database, &store::schema())
-            .await
-            .map_err(|error| unusable(&config, &error))?;
+        let pool =
+            Pool::migrate(&config.database, &store::schema()).await.map_err(|error| unusable(&config, &error))?;
         pool.close().await;
         Ok(())
     }
 }
 
 fn unusable(config: &Config, error: &::store::Failure) -> StartError {
-    StartError::new(format!(
-        "database {}: {}",
-        config.database.url,
-        server::failure::chain(error)
-    ))
+    StartError::new(format!("database {}: {}", config.database.url, server::failure::chain(error)))
 }

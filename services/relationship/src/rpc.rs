@@ -46,34 +46,22 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl Calls {
     /// Answers a call that only reads.
-    async fn read<Q, A, F>(
-        &self,
-        request: Request<Q>,
-        handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F,
-    ) -> Answer<A>
+    async fn read<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
     where
         F: Future<Output = Result<A, Error>> + Send,
     {
         let caller = server::caller(&request)?;
         let answer = handler(self.clone(), caller, request.into_inner()).await;
-        answer
-            .map(Response::new)
-            .map_err(|error| self.status(error))
+        answer.map(Response::new).map_err(|error| self.status(error))
     }
 
     /// Answers a call that changes state, with the token at which the change can be seen.
-    async fn change<Q, A, F>(
-        &self,
-        request: Request<Q>,
-        handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F,
-    ) -> Answer<A>
+    async fn change<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
     where
         F: Future<Output = Result<Done<A>, Error>> + Send,
     {
         let caller = server::caller(&request)?;
-        let done = handler(self.clone(), caller, request.into_inner())
-            .await
-            .map_err(|error| self.status(error))?;
+        let done = handler(self.clone(), caller, request.into_inner()).await.map_err(|error| self.status(error))?;
         let mut response = Response::new(done.answer);
         server::consistency::attach(&mut response, &self.process, done.position);
         Ok(response)
@@ -82,9 +70,7 @@ impl Calls {
     /// Keeps an event of this change for delivery.
     async fn emit(&self, scope: &mut Scope<'_>, change: Change<'_>) -> Result<(), Failure> {
         let cloud = self.process.cloud.as_str();
-        scope
-            .emit(|id, time| change.envelope(id, time, cloud, server::telemetry::traceparent()))
-            .await
+        scope.emit(|id, time| change.envelope(id, time, cloud, server::telemetry::traceparent())).await
     }
 
     fn status(&self, error: Error) -> Status {
@@ -94,9 +80,7 @@ impl Calls {
             Err(failure) => failure,
         };
         match &failure {
-            Failure::Unavailable(_) => {
-                server::failure::unavailable(cloud, "the database", &failure)
-            }
+            Failure::Unavailable(_) => server::failure::unavailable(cloud, "the database", &failure),
             Failure::Interfered(_) => Refusal::new(
                 ErrorReason::ConcurrentChange,
                 "AIP-154",
@@ -127,28 +111,18 @@ fn view_of(caller: &Caller, customer: &TenantId, name: &str) -> Result<View, Err
         PrincipalKind::Customer if caller.tenant == *customer => Ok(View::All),
         PrincipalKind::Partner => Ok(View::Partner(caller.tenant.clone())),
         PrincipalKind::Operator | PrincipalKind::Workload => Ok(View::All),
-        PrincipalKind::Customer | PrincipalKind::Unspecified => {
-            Err(Error::NotFound(name.to_owned()))
-        }
+        PrincipalKind::Customer | PrincipalKind::Unspecified => Err(Error::NotFound(name.to_owned())),
     }
 }
 
 /// Refuses everyone but users of this customer.
 fn expect_customer(caller: &Caller, customer: &TenantId, name: &str) -> Result<(), Error> {
-    if caller.is_customer(customer) {
-        Ok(())
-    } else {
-        Err(Error::NotFound(name.to_owned()))
-    }
+    if caller.is_customer(customer) { Ok(()) } else { Err(Error::NotFound(name.to_owned())) }
 }
 
 /// Refuses everyone but users of this partner.
 fn expect_partner(caller: &Caller, partner: &TenantId, name: &str) -> Result<(), Error> {
-    if caller.is_partner(partner) {
-        Ok(())
-    } else {
-        Err(Error::NotFound(name.to_owned()))
-    }
+    if caller.is_partner(partner) { Ok(()) } else { Err(Error::NotFound(name.to_owned())) }
 }
 
 /// How a change is recognized when it is asked for again.
@@ -159,20 +133,12 @@ fn change_request<'a>(
     request: &impl Message,
 ) -> Result<outbox::Request<'a>, Error> {
     let id: Option<Uuid> = crate::wire::request_id(request_id)?;
-    Ok(outbox::Request {
-        caller,
-        method,
-        id,
-        digest: crate::wire::digest(request),
-    })
+    Ok(outbox::Request { caller, method, id, digest: crate::wire::digest(request) })
 }
 
 #[tonic::async_trait]
 impl RelationshipService for Calls {
-    async fn get_relationship(
-        &self,
-        request: Request<wire::GetRelationshipRequest>,
-    ) -> Answer<wire::Relationship> {
+    async fn get_relationship(&self, request: Request<wire::GetRelationshipRequest>) -> Answer<wire::Relationship> {
         self.read(request, relationship::get_relationship).await
     }
 
@@ -194,17 +160,13 @@ impl RelationshipService for Calls {
         &self,
         request: Request<wire::ListPartnerCustomersRequest>,
     ) -> Answer<wire::ListPartnerCustomersResponse> {
-        self.read(request, relationship::list_partner_customers)
-            .await
+        self.read(request, relationship::list_partner_customers).await
     }
 }
 
 #[tonic::async_trait]
 impl DelegationService for Calls {
-    async fn get_delegation(
-        &self,
-        request: Request<wire::GetDelegationRequest>,
-    ) -> Answer<wire::Delegation> {
+    async fn get_delegation(&self, request: Request<wire::GetDelegationRequest>) -> Answer<wire::Delegation> {
         self.read(request, delegation::get_delegation).await
     }
 
@@ -215,10 +177,7 @@ impl DelegationService for Calls {
         self.read(request, delegation::list_delegations).await
     }
 
-    async fn remove_delegation(
-        &self,
-        request: Request<wire::RemoveDelegationRequest>,
-    ) -> Answer<wire::Delegation> {
+    async fn remove_delegation(&self, request: Request<wire::RemoveDelegationRequest>) -> Answer<wire::Delegation> {
         self.change(request, delegation::remove_delegation).await
     }
 
@@ -232,10 +191,7 @@ impl DelegationService for Calls {
 
 #[tonic::async_trait]
 impl AccessService for Calls {
-    async fn check_access(
-        &self,
-        request: Request<wire::CheckAccessRequest>,
-    ) -> Answer<wire::CheckAccessResponse> {
+    async fn check_access(&self, request: Request<wire::CheckAccessRequest>) -> Answer<wire::CheckAccessResponse> {
         self.read(request, access::check_access).await
     }
 
@@ -260,17 +216,13 @@ impl AgreementService for Calls {
         &self,
         request: Request<wire::ListAgreementAcceptancesRequest>,
     ) -> Answer<wire::ListAgreementAcceptancesResponse> {
-        self.read(request, agreement::list_agreement_acceptances)
-            .await
+        self.read(request, agreement::list_agreement_acceptances).await
     }
 }
 
 #[tonic::async_trait]
 impl SubscriptionService for Calls {
-    async fn get_subscription(
-        &self,
-        request: Request<wire::GetSubscriptionRequest>,
-    ) -> Answer<wire::Subscription> {
+    async fn get_subscription(&self, request: Request<wire::GetSubscriptionRequest>) -> Answer<wire::Subscription> {
         self.read(request, subscription::get_subscription).await
     }
 
@@ -285,17 +237,13 @@ impl SubscriptionService for Calls {
         &self,
         request: Request<wire::UpdateSubscriptionRequest>,
     ) -> Answer<wire::Subscription> {
-        self.change(request, subscription::update_subscription)
-            .await
+        self.change(request, subscription::update_subscription).await
     }
 }
 
 #[tonic::async_trait]
 impl EstablishmentService for Calls {
-    async fn establish(
-        &self,
-        request: Request<wire::EstablishRequest>,
-    ) -> Answer<wire::EstablishResponse> {
+    async fn establish(&self, request: Request<wire::EstablishRequest>) -> Answer<wire::EstablishResponse> {
         self.change(request, establishment::establish).await
     }
 
@@ -303,52 +251,33 @@ impl EstablishmentService for Calls {
         &self,
         request: Request<wire::PreviewEstablishmentRequest>,
     ) -> Answer<wire::PreviewEstablishmentResponse> {
-        self.read(request, establishment::preview_establishment)
-            .await
+        self.read(request, establishment::preview_establishment).await
     }
 }
 
 #[tonic::async_trait]
 impl DirectoryService for Calls {
-    async fn create_partner(
-        &self,
-        request: Request<wire::CreatePartnerRequest>,
-    ) -> Answer<wire::Partner> {
+    async fn create_partner(&self, request: Request<wire::CreatePartnerRequest>) -> Answer<wire::Partner> {
         self.change(request, directory::create_partner).await
     }
 
-    async fn get_partner(
-        &self,
-        request: Request<wire::GetPartnerRequest>,
-    ) -> Answer<wire::Partner> {
+    async fn get_partner(&self, request: Request<wire::GetPartnerRequest>) -> Answer<wire::Partner> {
         self.read(request, directory::get_partner).await
     }
 
-    async fn list_partners(
-        &self,
-        request: Request<wire::ListPartnersRequest>,
-    ) -> Answer<wire::ListPartnersResponse> {
+    async fn list_partners(&self, request: Request<wire::ListPartnersRequest>) -> Answer<wire::ListPartnersResponse> {
         self.read(request, directory::list_partners).await
     }
 
-    async fn update_partner(
-        &self,
-        request: Request<wire::UpdatePartnerRequest>,
-    ) -> Answer<wire::Partner> {
+    async fn update_partner(&self, request: Request<wire::UpdatePartnerRequest>) -> Answer<wire::Partner> {
         self.change(request, directory::update_partner).await
     }
 
-    async fn create_customer(
-        &self,
-        request: Request<wire::CreateCustomerRequest>,
-    ) -> Answer<wire::Customer> {
+    async fn create_customer(&self, request: Request<wire::CreateCustomerRequest>) -> Answer<wire::Customer> {
         self.change(request, directory::create_customer).await
     }
 
-    async fn get_customer(
-        &self,
-        request: Request<wire::GetCustomerRequest>,
-    ) -> Answer<wire::Customer> {
+    async fn get_customer(&self, request: Request<wire::GetCustomerRequest>) -> Answer<wire::Customer> {
         self.read(request, directory::get_customer).await
     }
 
@@ -359,10 +288,7 @@ impl DirectoryService for Calls {
         self.read(request, directory::list_customers).await
     }
 
-    async fn update_customer(
-        &self,
-        request: Request<wire::UpdateCustomerRequest>,
-    ) -> Answer<wire::Customer> {
+    async fn update_customer(&self, request: Request<wire::UpdateCustomerRequest>) -> Answer<wire::Customer> {
         self.change(request, directory::update_customer).await
     }
 
@@ -374,10 +300,7 @@ impl DirectoryService for Calls {
         self.read(request, directory::get_user).await
     }
 
-    async fn list_users(
-        &self,
-        request: Request<wire::ListUsersRequest>,
-    ) -> Answer<wire::ListUsersResponse> {
+    async fn list_users(&self, request: Request<wire::ListUsersRequest>) -> Answer<wire::ListUsersResponse> {
         self.read(request, directory::list_users).await
     }
 }

@@ -14,10 +14,7 @@ use store::{Failure, Schema};
 /// The migrations of this service.
 #[must_use]
 pub fn schema() -> Schema {
-    Schema {
-        postgres: sqlx::migrate!("migrations/postgres"),
-        sqlite: sqlx::migrate!("migrations/sqlite"),
-    }
+    Schema { postgres: sqlx::migrate!("migrations/postgres"), sqlite: sqlx::migrate!("migrations/sqlite") }
 }
 
 fn tenant(table: &'static str, text: &str) -> Result<TenantId, Failure> {

@@ -35,24 +35,18 @@ pub fn customer(field: &str, name: &str) -> Result<TenantId, Error> {
 
 /// A tenant id of a new resource.
 pub fn tenant_id(field: &str, id: &str) -> Result<TenantId, Error> {
-    TenantId::parse(id).map_err(|_| {
-        Error::invalid(
-            field,
-            "use 1 to 63 lower-case letters, digits and hyphens, not a hyphen first",
-        )
-    })
+    TenantId::parse(id)
+        .map_err(|_| Error::invalid(field, "use 1 to 63 lower-case letters, digits and hyphens, not a hyphen first"))
 }
 
 /// A country code.
 pub fn country(field: &str, code: &str) -> Result<CountryCode, Error> {
-    CountryCode::parse(code)
-        .map_err(|_| Error::invalid(field, "give an ISO 3166-1 alpha-2 code, such as IT"))
+    CountryCode::parse(code).map_err(|_| Error::invalid(field, "give an ISO 3166-1 alpha-2 code, such as IT"))
 }
 
 /// The id of a service.
 pub fn service(field: &str, id: &str) -> Result<ServiceId, Error> {
-    ServiceId::parse(id)
-        .map_err(|_| Error::invalid(field, "give the id of a service, such as azure-ad"))
+    ServiceId::parse(id).map_err(|_| Error::invalid(field, "give the id of a service, such as azure-ad"))
 }
 
 /// A request id, when one is given.
@@ -60,9 +54,7 @@ pub fn request_id(text: &str) -> Result<Option<Uuid>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
-    Uuid::try_parse(text)
-        .map(Some)
-        .map_err(|_| Error::invalid("request_id", "give a UUID, or leave it out"))
+    Uuid::try_parse(text).map(Some).map_err(|_| Error::invalid("request_id", "give a UUID, or leave it out"))
 }
 
 /// Why somebody does something, in its words.
@@ -71,16 +63,10 @@ pub fn reason(text: &str) -> Result<String, Error> {
 }
 
 /// A text of so many characters, without control characters.
-pub fn text(
-    field: &str,
-    text: &str,
-    characters_min: usize,
-    characters_max: usize,
-) -> Result<String, Error> {
+pub fn text(field: &str, text: &str, characters_min: usize, characters_max: usize) -> Result<String, Error> {
     let length = text.chars().count();
     if !(characters_min..=characters_max).contains(&length) || text.chars().any(char::is_control) {
-        let problem =
-            format!("use {characters_min} to {characters_max} characters, no control characters");
+        let problem = format!("use {characters_min} to {characters_max} characters, no control characters");
         return Err(Error::invalid(field, problem));
     }
     Ok(text.to_owned())
@@ -90,10 +76,9 @@ pub fn text(
 pub fn page(scope: String, size: i32, token: &str) -> Result<Page, Error> {
     Page::parse(scope, size, token).map_err(|invalid| match invalid {
         page::Invalid::Size => Error::invalid("page_size", "must not be negative"),
-        page::Invalid::Token => Error::invalid(
-            "page_token",
-            "use the next_page_token of a list with the same parameters",
-        ),
+        page::Invalid::Token => {
+            Error::invalid("page_token", "use the next_page_token of a list with the same parameters")
+        }
     })
 }
 
@@ -114,12 +99,8 @@ pub fn etag(version: i64) -> String {
 /// A moment on the wire.
 #[must_use]
 pub fn timestamp(time: Time) -> Timestamp {
-    let nanos =
-        i32::try_from(time.micros().rem_euclid(1_000_000) * 1000).expect("less than a second");
-    Timestamp {
-        seconds: time.seconds(),
-        nanos,
-    }
+    let nanos = i32::try_from(time.micros().rem_euclid(1_000_000) * 1000).expect("less than a second");
+    Timestamp { seconds: time.seconds(), nanos }
 }
 
 /// A moment from the wire, to the microsecond.
@@ -127,10 +108,7 @@ pub fn time(field: &str, timestamp: &Timestamp) -> Result<Time, Error> {
     let whole = timestamp.seconds.checked_mul(1_000_000);
     let micros = whole.and_then(|whole| whole.checked_add(i64::from(timestamp.nanos) / 1000));
     let in_range = (0..1_000_000_000).contains(&timestamp.nanos);
-    micros
-        .filter(|_| in_range)
-        .map(Time::from_micros)
-        .ok_or_else(|| Error::invalid(field, "give a valid timestamp"))
+    micros.filter(|_| in_range).map(Time::from_micros).ok_or_else(|| Error::invalid(field, "give a valid timestamp"))
 }
 
 /// The digest by which a repeated request is recognized.

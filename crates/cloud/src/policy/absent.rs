@@ -12,10 +12,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(WordOr {
-        word: "none",
-        value: PhantomData,
-    })
+    deserializer.deserialize_any(WordOr { word: "none", value: PhantomData })
 }
 
 /// `"any"`, or a value.
@@ -24,10 +21,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(WordOr {
-        word: "any",
-        value: PhantomData,
-    })
+    deserializer.deserialize_any(WordOr { word: "any", value: PhantomData })
 }
 
 struct WordOr<T> {

@@ -13,14 +13,7 @@ pub(super) struct Fault {
 }
 
 fn demand(holds: bool, key: impl Into<String>, problem: impl Into<String>) -> Result<(), Fault> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Fault {
-            key: key.into(),
-            problem: problem.into(),
-        })
-    }
+    if holds { Ok(()) } else { Err(Fault { key: key.into(), problem: problem.into() }) }
 }
 
 /// Returns the first fault, in the order of the file.
@@ -50,11 +43,7 @@ fn uri(key: impl Into<String>, text: &str) -> Result<(), Fault> {
     let host = text.strip_prefix("https://").unwrap_or_default();
     let named = host.starts_with(|c: char| c.is_ascii_alphanumeric());
     let holds = named && text.chars().all(|c| c.is_ascii_graphic());
-    demand(
-        holds,
-        key,
-        "expected a URI that begins with https:// and holds no spaces",
-    )
+    demand(holds, key, "expected a URI that begins with https:// and holds no spaces")
 }
 
 fn portal(portal: &Portal) -> Result<(), Fault> {
@@ -62,11 +51,7 @@ fn portal(portal: &Portal) -> Result<(), Fault> {
     uri("acceptance_portal.uri", &portal.uri)?;
     let mut parts = portal.uri.split(Portal::PLACEHOLDER);
     // A token in the host would send customers to places that the policy does not name.
-    let after_host = parts
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("https://")
-        .contains('/');
+    let after_host = parts.next().unwrap_or_default().trim_start_matches("https://").contains('/');
     let once = parts.count() == 1;
     let problem = "expected {token} exactly once, behind the host name";
     demand(once && after_host, "acceptance_portal.uri", problem)
@@ -74,16 +59,8 @@ fn portal(portal: &Portal) -> Result<(), Fault> {
 
 fn delegation(rules: &Rules) -> Result<(), Fault> {
     let rule = &rules.delegation;
-    cited(
-        "delegation.mandatory_rule",
-        !rule.optional,
-        rule.mandatory_rule.as_ref(),
-    )?;
-    cited(
-        "delegation.exclusive_rule",
-        rule.exclusive_holder,
-        rule.exclusive_rule.as_ref(),
-    )
+    cited("delegation.mandatory_rule", !rule.optional, rule.mandatory_rule.as_ref())?;
+    cited("delegation.exclusive_rule", rule.exclusive_holder, rule.exclusive_rule.as_ref())
 }
 
 /// A rule is cited exactly where it is in force.
@@ -97,11 +74,7 @@ fn cited(key: &str, in_force: bool, rule: Option<&RuleNumber>) -> Result<(), Fau
 }
 
 fn slug(key: impl Into<String>, text: &str) -> Result<(), Fault> {
-    demand(
-        is_slug(text),
-        key,
-        "expected an id of the form [a-z0-9][a-z0-9-]{0,62}",
-    )
+    demand(is_slug(text), key, "expected an id of the form [a-z0-9][a-z0-9-]{0,62}")
 }
 
 fn document(key: &str, document: &Document) -> Result<(), Fault> {
@@ -115,28 +88,17 @@ fn services(rules: &Rules) -> Result<(), Fault> {
     let mut seen = BTreeSet::new();
     for (index, service) in rules.services.iter().enumerate() {
         let new = seen.insert(&service.id);
-        demand(
-            new,
-            format!("services[{index}].id"),
-            "expected an id that no other service has",
-        )?;
+        demand(new, format!("services[{index}].id"), "expected an id that no other service has")?;
         title(format!("services[{index}].title"), &service.title)?;
     }
-    let by_default = rules
-        .services
-        .iter()
-        .any(|service| service.requested_by_default);
+    let by_default = rules.services.iter().any(|service| service.requested_by_default);
     let problem = "expected at least one service with requested_by_default = true";
     demand(by_default, "services", problem)
 }
 
 fn region(countries: &BTreeSet<CountryCode>) -> Result<(), Fault> {
     let key = "region.countries";
-    demand(
-        !countries.is_empty(),
-        key,
-        "expected at least one country, or \"any\"",
-    )?;
+    demand(!countries.is_empty(), key, "expected at least one country, or \"any\"")?;
     let markets = MarketTable::embedded();
     for country in countries {
         let problem = format!("{country} is in no market; expected codes of the market tables");
@@ -151,11 +113,7 @@ fn obligations(rules: &Rules) -> Result<(), Fault> {
         let key = format!("obligations[{index}]");
         slug(format!("{key}.id"), &obligation.id)?;
         let new = seen.insert(&obligation.id);
-        demand(
-            new,
-            format!("{key}.id"),
-            "expected an id that no other obligation has",
-        )?;
+        demand(new, format!("{key}.id"), "expected an id that no other obligation has")?;
         title(format!("{key}.title"), &obligation.title)?;
         if !obligation.uri.is_empty() {
             uri(format!("{key}.uri"), &obligation.uri)?;
@@ -167,20 +125,12 @@ fn obligations(rules: &Rules) -> Result<(), Fault> {
 fn identity(rule: &IdentityRule) -> Result<(), Fault> {
     title("identity.audience", &rule.audience)?;
     let claims = &rule.claims;
-    for (key, claim) in [
-        ("tenant", &claims.tenant),
-        ("kind", &claims.kind),
-        ("roles", &claims.roles),
-    ] {
+    for (key, claim) in [("tenant", &claims.tenant), ("kind", &claims.kind), ("roles", &claims.roles)] {
         title(format!("identity.claims.{key}"), claim)?;
     }
     for (name, kind) in &rule.kinds {
         let problem = format!("expected one of {}", PRINCIPAL_KINDS.join(", "));
-        demand(
-            PRINCIPAL_KINDS.contains(&kind.as_str()),
-            format!("identity.kinds.{name}"),
-            problem,
-        )?;
+        demand(PRINCIPAL_KINDS.contains(&kind.as_str()), format!("identity.kinds.{name}"), problem)?;
     }
     for (name, role) in &rule.roles {
         let problem = "expected one role; * is for permissions";
@@ -197,17 +147,12 @@ fn permissions(rules: &Rules) -> Result<(), Fault> {
         let distinct = roles.iter().collect::<BTreeSet<_>>().len() == roles.len();
         demand(distinct, &key, "expected each role once")?;
         let alone = roles.len() == 1 || !roles.iter().any(Role::is_any);
-        demand(
-            alone,
-            &key,
-            "expected * alone, or names of roles without it",
-        )?;
+        demand(alone, &key, "expected * alone, or names of roles without it")?;
     }
     Ok(())
 }
 
 fn is_permission(text: &str) -> bool {
-    let part =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     text.contains('.') && text.split('.').all(part)
 }

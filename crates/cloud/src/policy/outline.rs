@@ -18,15 +18,9 @@ pub(super) fn locate(text: &str, origin: &str, error: &toml::de::Error) -> LoadE
     let span = error.span().unwrap_or_default();
     let message = error.message();
     let at = |place: &&Place| place.start <= span.start;
-    let place = if span.end == 0 {
-        None
-    } else {
-        places.iter().rev().find(at)
-    };
+    let place = if span.end == 0 { None } else { places.iter().rev().find(at) };
     let path = place.map(|place| place.path.as_str()).unwrap_or_default();
-    let line = text
-        .get(..span.start)
-        .map(|before| before.matches('\n').count() + 1);
+    let line = text.get(..span.start).map(|before| before.matches('\n').count() + 1);
 
     if let Some(key) = quoted(message, "missing field `") {
         // The span is that of the table: its heading, or its own key where it is written in braces.
@@ -36,8 +30,7 @@ pub(super) fn locate(text: &str, origin: &str, error: &toml::de::Error) -> LoadE
     if let Some(key) = quoted(message, "unknown field `") {
         let table = if place.is_some_and(|place| place.heading) {
             // An unknown table: the heading itself holds the key.
-            path.strip_suffix(key)
-                .map_or(path, |table| table.trim_end_matches('.'))
+            path.strip_suffix(key).map_or(path, |table| table.trim_end_matches('.'))
         } else {
             path.rsplit_once('.').map_or("", |(table, _)| table)
         };
@@ -51,12 +44,7 @@ pub(super) fn locate(text: &str, origin: &str, error: &toml::de::Error) -> LoadE
 pub(super) fn line_of(text: &str, path: &str) -> Option<usize> {
     let places = read(text);
     let exact = places.iter().find(|place| place.path == path);
-    let table = || {
-        places
-            .iter()
-            .rev()
-            .find(|place| path.starts_with(&format!("{}.", place.path)))
-    };
+    let table = || places.iter().rev().find(|place| path.starts_with(&format!("{}.", place.path)));
     exact.or_else(table).map(|place| place.line)
 }
 
@@ -65,11 +53,7 @@ fn quoted<'a>(message: &'a str, opening: &str) -> Option<&'a str> {
 }
 
 fn joined(table: &str, key: &str) -> String {
-    if table.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{table}.{key}")
-    }
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
 
 /// Every heading and key of the text, in order.
@@ -87,22 +71,13 @@ fn read(text: &str) -> Vec<Place> {
             table = format!("{before}{}]", places.iter().filter(earlier).count());
             Some((table.clone(), true))
         } else if let Some(name) = content.strip_prefix('[') {
-            name.split(']')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .clone_into(&mut table);
+            name.split(']').next().unwrap_or_default().trim().clone_into(&mut table);
             Some((table.clone(), true))
         } else {
             key_of(content).map(|key| (joined(&table, key), false))
         };
         if let Some((path, heading)) = found {
-            places.push(Place {
-                start: start + indent,
-                line: index + 1,
-                path,
-                heading,
-            });
+            places.push(Place { start: start + indent, line: index + 1, path, heading });
         }
         start += line.len();
     }

@@ -13,10 +13,8 @@ fn roles(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn every_folder_of_a_cloud_holds_a_policy_of_that_cloud() {
-    let mut folders: Vec<String> = std::fs::read_dir(overlays())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut folders: Vec<String> =
+        std::fs::read_dir(overlays()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     folders.sort();
     assert_eq!(folders, CLOUDS);
     for cloud in CLOUDS {
@@ -27,26 +25,10 @@ fn every_folder_of_a_cloud_holds_a_policy_of_that_cloud() {
 #[test]
 fn each_cloud_has_its_own_acceptance_portal() {
     for (cloud, title, host) in [
-        (
-            "public",
-            "Microsoft 365 admin center",
-            "https://admin.microsoft.com/",
-        ),
-        (
-            "china",
-            "Office 365 admin center operated by 21Vianet",
-            "https://portal.partner.microsoftonline.cn/",
-        ),
-        (
-            "germany",
-            "Microsoft Office admin portal",
-            "https://portal.office.de/",
-        ),
-        (
-            "usgov",
-            "Microsoft Office admin portal",
-            "https://portal.office365.us/",
-        ),
+        ("public", "Microsoft 365 admin center", "https://admin.microsoft.com/"),
+        ("china", "Office 365 admin center operated by 21Vianet", "https://portal.partner.microsoftonline.cn/"),
+        ("germany", "Microsoft Office admin portal", "https://portal.office.de/"),
+        ("usgov", "Microsoft Office admin portal", "https://portal.office365.us/"),
     ] {
         let portal = &policy(cloud).acceptance_portal;
         assert_eq!(portal.title, title, "{cloud}");
@@ -56,19 +38,10 @@ fn each_cloud_has_its_own_acceptance_portal() {
 
 #[test]
 fn delegation_is_optional_in_public_only_and_each_other_cloud_names_its_rule() {
-    for (cloud, rule) in [
-        ("public", None),
-        ("china", Some("R5")),
-        ("germany", Some("R34")),
-        ("usgov", Some("R33")),
-    ] {
+    for (cloud, rule) in [("public", None), ("china", Some("R5")), ("germany", Some("R34")), ("usgov", Some("R33"))] {
         let policy = policy(cloud);
         assert_eq!(policy.delegation.optional, rule.is_none(), "{cloud}");
-        let stated = policy
-            .delegation
-            .mandatory_rule
-            .as_ref()
-            .map(cloud::RuleNumber::as_str);
+        let stated = policy.delegation.mandatory_rule.as_ref().map(cloud::RuleNumber::as_str);
         assert_eq!(stated, rule, "{cloud}");
     }
 }
@@ -79,11 +52,7 @@ fn one_holder_per_service_is_enforced_in_china_only() {
         let policy = policy(cloud);
         let in_china = cloud == "china";
         assert_eq!(policy.delegation.exclusive_holder, in_china, "{cloud}");
-        let rule = policy
-            .delegation
-            .exclusive_rule
-            .as_ref()
-            .map(cloud::RuleNumber::as_str);
+        let rule = policy.delegation.exclusive_rule.as_ref().map(cloud::RuleNumber::as_str);
         assert_eq!(rule, in_china.then_some("R24"), "{cloud}");
     }
 }
@@ -92,11 +61,8 @@ fn one_holder_per_service_is_enforced_in_china_only() {
 fn china_frees_two_paragraphs_and_the_others_the_whole_text() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
-        let (rule, number) = if cloud == "china" {
-            (TextEditRule::FirstTwoParagraphs, "R14")
-        } else {
-            (TextEditRule::KeepLink, "R40")
-        };
+        let (rule, number) =
+            if cloud == "china" { (TextEditRule::FirstTwoParagraphs, "R14") } else { (TextEditRule::KeepLink, "R40") };
         assert_eq!(policy.text_edit_rule, rule, "{cloud}");
         assert_eq!(policy.text_edit_rule_number.as_str(), number, "{cloud}");
     }
@@ -106,10 +72,7 @@ fn china_frees_two_paragraphs_and_the_others_the_whole_text() {
 fn customers_need_an_agreement_everywhere_but_in_china() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
-        let agreement = policy
-            .required_agreement
-            .as_ref()
-            .map(|agreement| agreement.id.as_str());
+        let agreement = policy.required_agreement.as_ref().map(|agreement| agreement.id.as_str());
         let expected = (cloud != "china").then_some("microsoft-customer-agreement");
         assert_eq!(agreement, expected, "{cloud}");
         assert!(policy.access.agreement_needed_to_order, "{cloud}: N31");
@@ -122,11 +85,7 @@ fn partners_sign_the_contract_of_their_cloud_and_stay_bound_by_it() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
         let (contract, uri, rule) = if cloud == "china" {
-            (
-                "china-csp-reseller-agreement",
-                "https://www.21vbluecloud.com/office365/ResellerAgr/",
-                "R30",
-            )
+            ("china-csp-reseller-agreement", "https://www.21vbluecloud.com/office365/ResellerAgr/", "R30")
         } else {
             (
                 "microsoft-partner-agreement",
@@ -136,11 +95,7 @@ fn partners_sign_the_contract_of_their_cloud_and_stay_bound_by_it() {
         };
         assert_eq!(policy.partner_contract.id, contract, "{cloud}");
         assert_eq!(policy.partner_contract.uri, uri, "{cloud}");
-        let rules: Vec<&str> = policy
-            .obligations
-            .iter()
-            .map(|obligation| obligation.rule.as_str())
-            .collect();
+        let rules: Vec<&str> = policy.obligations.iter().map(|obligation| obligation.rule.as_str()).collect();
         assert_eq!(rules, ["R29", rule], "{cloud}");
     }
 }
@@ -154,20 +109,9 @@ fn two_services_are_asked_for_by_default_and_azure_can_be_added_outside_china() 
         assert_eq!(by_default, ["azure-ad", "office-365"], "{cloud}: R36");
         let azure = policy.service(&ServiceId::parse("azure").unwrap());
         assert_eq!(azure.is_some(), cloud != "china", "{cloud}: N71");
-        assert!(
-            azure.is_none_or(|azure| azure.provisioner_manages),
-            "{cloud}: R32"
-        );
-        let others = policy
-            .services
-            .iter()
-            .filter(|service| service.id.as_str() != "azure");
-        assert!(
-            others
-                .into_iter()
-                .all(|service| !service.provisioner_manages),
-            "{cloud}"
-        );
+        assert!(azure.is_none_or(|azure| azure.provisioner_manages), "{cloud}: R32");
+        let others = policy.services.iter().filter(|service| service.id.as_str() != "azure");
+        assert!(others.into_iter().all(|service| !service.provisioner_manages), "{cloud}");
     }
 }
 
@@ -175,15 +119,8 @@ fn two_services_are_asked_for_by_default_and_azure_can_be_added_outside_china() 
 fn access_switches_are_as_the_sources_say() {
     for cloud in CLOUDS {
         let access = &policy(cloud).access;
-        assert_eq!(
-            access.transition_needs_delegation,
-            cloud == "china",
-            "{cloud}: N18"
-        );
-        assert!(
-            access.original_reseller_may_change_partner_of_record,
-            "{cloud}: R11"
-        );
+        assert_eq!(access.transition_needs_delegation, cloud == "china", "{cloud}: N18");
+        assert!(access.original_reseller_may_change_partner_of_record, "{cloud}: R11");
         assert!(access.support_on_behalf_after_removal, "{cloud}: R48, R29");
         let rule = if cloud == "china" { "R29" } else { "R48" };
         assert_eq!(access.support_on_behalf_rule.as_str(), rule, "{cloud}");
@@ -193,13 +130,7 @@ fn access_switches_are_as_the_sources_say() {
 
 #[test]
 fn every_cloud_maps_the_same_permissions() {
-    let names = |cloud: &str| {
-        policy(cloud)
-            .permissions
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-    };
+    let names = |cloud: &str| policy(cloud).permissions.keys().cloned().collect::<Vec<_>>();
     let expected = [
         "access.check",
         "access.check_any",
@@ -238,11 +169,7 @@ fn roles_hold_the_permissions_they_should_and_no_others() {
             ("invitation_links.request", "billing_admin", false),
             ("invitation_links.request", "user_admin", false),
             ("invitation_links.request_delegation", "admin_agent", true),
-            (
-                "invitation_links.request_delegation",
-                "sales_agent",
-                cloud != "china",
-            ),
+            ("invitation_links.request_delegation", "sales_agent", cloud != "china"),
             ("invitation_links.request_delegation", "global_admin", true),
             ("invitation_links.manage", "sales_agent", false),
             ("invitations.accept", "global_admin", true),
@@ -271,10 +198,7 @@ fn a_starred_permission_needs_no_role_and_an_unmapped_one_is_held_by_nobody() {
     let policy = policy("public");
     assert!(policy.permits("relationships.read", &roles(&[])));
     assert!(!policy.permits("invitations.accept", &roles(&[])));
-    assert!(!policy.permits(
-        "relationships.end",
-        &roles(&["global_admin", "operator", "*"])
-    ));
+    assert!(!policy.permits("relationships.end", &roles(&["global_admin", "operator", "*"])));
     assert!(policy.roles_of("relationships.end").is_empty());
     // A token cannot pass by claiming the star as a role.
     assert!(!policy.permits("invitations.accept", &roles(&["*"])));
@@ -286,10 +210,7 @@ fn issuers_that_use_our_names_need_no_mapping() {
         let identity = &policy(cloud).identity;
         assert_eq!(identity.audience, "mandate", "{cloud}");
         let claims = &identity.claims;
-        assert_eq!(
-            [&claims.tenant, &claims.kind, &claims.roles],
-            ["tid", "kind", "roles"]
-        );
+        assert_eq!([&claims.tenant, &claims.kind, &claims.roles], ["tid", "kind", "roles"]);
         assert_eq!(identity.role_of("global_admin"), Some("global_admin"));
         assert_eq!(identity.kind_of("partner"), Some("partner"));
         assert_eq!(identity.kind_of("employee"), None);
@@ -299,11 +220,7 @@ fn issuers_that_use_our_names_need_no_mapping() {
 #[test]
 fn a_country_list_holds_countries_of_one_market() {
     let markets = MarketTable::embedded();
-    for (cloud, market, count) in [
-        ("china", "china", 1),
-        ("germany", "europe", 31),
-        ("usgov", "united-states", 5),
-    ] {
+    for (cloud, market, count) in [("china", "china", 1), ("germany", "europe", 31), ("usgov", "united-states", 5)] {
         let policy = policy(cloud);
         let countries = policy.region.countries.as_ref().unwrap();
         assert_eq!(countries.len(), count, "{cloud}");
@@ -329,14 +246,6 @@ proptest! {
 #[test]
 fn an_ordinary_token_travels_unchanged_and_others_encoded() {
     let portal = &policy("germany").acceptance_portal;
-    assert!(
-        portal
-            .location("v1.germany_AZaz09-.~")
-            .ends_with("&invitation=v1.germany_AZaz09-.~")
-    );
-    assert!(
-        portal
-            .location("a&b=c#é")
-            .ends_with("&invitation=a%26b%3Dc%23%C3%A9")
-    );
+    assert!(portal.location("v1.germany_AZaz09-.~").ends_with("&invitation=v1.germany_AZaz09-.~"));
+    assert!(portal.location("a&b=c#é").ends_with("&invitation=a%26b%3Dc%23%C3%A9"));
 }

@@ -71,11 +71,7 @@ fn written(at: &[Step], key: &str) -> String {
             Step::Item(index) => path.push_str(&format!("[{index}]")),
         }
     }
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// The text of a file, with the heading that the writer leaves out for a table without keys of its own.
@@ -129,9 +125,7 @@ fn each_missing_key_is_refused_with_its_name() {
                 table_at(&mut changed, &at).remove(&key);
                 let path = written(&at, &key);
                 let outcome = Policy::parse(&file(&changed), "policy.toml");
-                if with_default.iter().any(|known| path.starts_with(known))
-                    || path.starts_with("permissions.")
-                {
+                if with_default.iter().any(|known| path.starts_with(known)) || path.starts_with("permissions.") {
                     outcome.unwrap();
                     continue;
                 }
@@ -165,15 +159,8 @@ fn each_value_of_another_type_is_refused_with_its_key() {
 fn a_misspelt_key_is_refused_where_it_stands() {
     let text = with("exclusive_holder = false", "exclusive_holdr = false");
     let error = refusal(&text);
-    let line = text
-        .lines()
-        .position(|line| line.starts_with("exclusive_holdr"))
-        .unwrap()
-        + 1;
-    assert_eq!(
-        (error.key(), error.line()),
-        ("delegation.exclusive_holdr", Some(line))
-    );
+    let line = text.lines().position(|line| line.starts_with("exclusive_holdr")).unwrap() + 1;
+    assert_eq!((error.key(), error.line()), ("delegation.exclusive_holdr", Some(line)));
     assert_eq!(
         error.to_string(),
         format!(
@@ -190,10 +177,7 @@ fn refused(cases: &[(&str, &str, &str)]) {
         let error = refusal(&text);
         assert_eq!(error.key(), *key, "{error}");
         let name = key.rsplit(['.', ']']).next().unwrap_or_default();
-        let pointed = error
-            .line()
-            .and_then(|line| text.lines().nth(line - 1))
-            .unwrap_or_default();
+        let pointed = error.line().and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
         assert!(pointed.contains(name), "`{pointed}`: {error}");
     }
 }
@@ -202,34 +186,14 @@ fn refused(cases: &[(&str, &str, &str)]) {
 fn malformed_names_and_ids_are_refused() {
     refused(&[
         ("cloud = \"public\"", "cloud = \"Public\"", "cloud"),
-        (
-            "title = \"Microsoft public cloud\"",
-            "title = \" \"",
-            "title",
-        ),
+        ("title = \"Microsoft public cloud\"", "title = \" \"", "title"),
         ("\"keep_link\" # R40", "\"keep\"", "text_edit_rule"),
-        (
-            "_number = \"R40\"",
-            "_number = \"40\"",
-            "text_edit_rule_number",
-        ),
+        ("_number = \"R40\"", "_number = \"40\"", "text_edit_rule_number"),
         ("https://aka.ms/", "ftp://aka.ms/", "required_agreement.uri"),
-        (
-            "id = \"microsoft-customer-agreement\"",
-            "id = \"MCA\"",
-            "required_agreement.id",
-        ),
+        ("id = \"microsoft-customer-agreement\"", "id = \"MCA\"", "required_agreement.id"),
         ("id = \"azure\"", "id = \"Azure\"", "services[2].id"),
-        (
-            "audience = \"mandate\"",
-            "audience = \"\"",
-            "identity.audience",
-        ),
-        (
-            "tenant = \"tid\"",
-            "tenant = \"\"",
-            "identity.claims.tenant",
-        ),
+        ("audience = \"mandate\"", "audience = \"\"", "identity.audience"),
+        ("tenant = \"tid\"", "tenant = \"\"", "identity.claims.tenant"),
     ]);
 }
 
@@ -237,11 +201,7 @@ fn malformed_names_and_ids_are_refused() {
 fn ids_that_stand_twice_are_refused() {
     refused(&[
         ("id = \"azure\"", "id = \"azure-ad\"", "services[2].id"),
-        (
-            "id = \"partner-agreement\"",
-            "id = \"customer-support\"",
-            "obligations[1].id",
-        ),
+        ("id = \"partner-agreement\"", "id = \"customer-support\"", "obligations[1].id"),
     ]);
 }
 
@@ -249,32 +209,12 @@ fn ids_that_stand_twice_are_refused() {
 fn a_portal_without_one_token_behind_a_secure_host_is_refused() {
     let token = "&invitation={token}#";
     refused(&[
-        (
-            "https://admin.microsoft.com",
-            "http://admin.microsoft.com",
-            "acceptance_portal.uri",
-        ),
-        (
-            "https://admin.microsoft.com",
-            "https://",
-            "acceptance_portal.uri",
-        ),
-        (
-            "https://admin.microsoft.com",
-            "https://{token}.example",
-            "acceptance_portal.uri",
-        ),
-        (
-            "https://admin.microsoft.com",
-            "https://x{token}.example",
-            "acceptance_portal.uri",
-        ),
+        ("https://admin.microsoft.com", "http://admin.microsoft.com", "acceptance_portal.uri"),
+        ("https://admin.microsoft.com", "https://", "acceptance_portal.uri"),
+        ("https://admin.microsoft.com", "https://{token}.example", "acceptance_portal.uri"),
+        ("https://admin.microsoft.com", "https://x{token}.example", "acceptance_portal.uri"),
         (token, "&invitation=#", "acceptance_portal.uri"),
-        (
-            token,
-            "&invitation={token}{token}#",
-            "acceptance_portal.uri",
-        ),
+        (token, "&invitation={token}{token}#", "acceptance_portal.uri"),
         (token, "&invitation={token} #", "acceptance_portal.uri"),
     ]);
 }
@@ -282,99 +222,40 @@ fn a_portal_without_one_token_behind_a_secure_host_is_refused() {
 #[test]
 fn a_rule_is_cited_exactly_where_it_is_in_force() {
     refused(&[
-        (
-            "optional = true",
-            "optional = false",
-            "delegation.mandatory_rule",
-        ),
-        (
-            "mandatory_rule = \"none\"",
-            "mandatory_rule = \"R5\"",
-            "delegation.mandatory_rule",
-        ),
-        (
-            "mandatory_rule = \"none\"",
-            "mandatory_rule = \"no\"",
-            "delegation.mandatory_rule",
-        ),
-        (
-            "exclusive_holder = false",
-            "exclusive_holder = true",
-            "delegation.exclusive_rule",
-        ),
+        ("optional = true", "optional = false", "delegation.mandatory_rule"),
+        ("mandatory_rule = \"none\"", "mandatory_rule = \"R5\"", "delegation.mandatory_rule"),
+        ("mandatory_rule = \"none\"", "mandatory_rule = \"no\"", "delegation.mandatory_rule"),
+        ("exclusive_holder = false", "exclusive_holder = true", "delegation.exclusive_rule"),
     ]);
 }
 
 #[test]
 fn countries_that_no_market_knows_are_refused() {
     refused(&[
-        (
-            "countries = \"any\"",
-            "countries = \"all\"",
-            "region.countries",
-        ),
+        ("countries = \"any\"", "countries = \"all\"", "region.countries"),
         ("countries = \"any\"", "countries = []", "region.countries"),
-        (
-            "countries = \"any\"",
-            "countries = [\"it\"]",
-            "region.countries",
-        ),
-        (
-            "countries = \"any\"",
-            "countries = [\n  \"IT\",\n  \"XX\",\n]",
-            "region.countries",
-        ),
+        ("countries = \"any\"", "countries = [\"it\"]", "region.countries"),
+        ("countries = \"any\"", "countries = [\n  \"IT\",\n  \"XX\",\n]", "region.countries"),
     ]);
 }
 
 #[test]
 fn permissions_and_mapped_names_that_cannot_be_meant_are_refused() {
     refused(&[
-        (
-            "[identity.kinds]",
-            "[identity.kinds]\nstaff = \"partners\"",
-            "identity.kinds.staff",
-        ),
-        (
-            "[identity.roles]",
-            "[identity.roles]\n\"All Staff\" = \"*\"",
-            "identity.roles.All Staff",
-        ),
+        ("[identity.kinds]", "[identity.kinds]\nstaff = \"partners\"", "identity.kinds.staff"),
+        ("[identity.roles]", "[identity.roles]\n\"All Staff\" = \"*\"", "identity.roles.All Staff"),
         ("\"events.read\"", "\"events\"", "permissions.events"),
-        (
-            "\"events.read\"",
-            "\"events.Read\"",
-            "permissions.events.Read",
-        ),
-        (
-            "\"events.read\"",
-            "\"events..read\"",
-            "permissions.events..read",
-        ),
-        (
-            "[\"access_checker\"]",
-            "[\"access checker\"]",
-            "permissions.access.check_any",
-        ),
-        (
-            "[\"access_checker\"]",
-            "[\"*\", \"reader\"]",
-            "permissions.access.check_any",
-        ),
-        (
-            "[\"access_checker\"]",
-            "[\"reader\", \"reader\"]",
-            "permissions.access.check_any",
-        ),
+        ("\"events.read\"", "\"events.Read\"", "permissions.events.Read"),
+        ("\"events.read\"", "\"events..read\"", "permissions.events..read"),
+        ("[\"access_checker\"]", "[\"access checker\"]", "permissions.access.check_any"),
+        ("[\"access_checker\"]", "[\"*\", \"reader\"]", "permissions.access.check_any"),
+        ("[\"access_checker\"]", "[\"reader\", \"reader\"]", "permissions.access.check_any"),
     ]);
 }
 
 #[test]
 fn services_without_a_default_are_refused() {
-    let error = refusal(&text("public").replace(
-        "requested_by_default = true",
-        "requested_by_default = false",
-    ));
+    let error = refusal(&text("public").replace("requested_by_default = true", "requested_by_default = false"));
     assert_eq!(error.key(), "services");
 }
 
@@ -392,12 +273,7 @@ fn a_file_that_cannot_be_read_is_named() {
     let error = Policy::load(&path).unwrap_err();
     assert!(matches!(error, LoadError::Unreadable { .. }));
     assert_eq!(error.file(), path.display().to_string());
-    assert!(
-        error
-            .to_string()
-            .contains("expected a readable policy file"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("expected a readable policy file"), "{error}");
 }
 
 #[test]
@@ -407,23 +283,13 @@ fn an_agreement_can_be_switched_off_and_a_role_mapped() {
     let (_, after) = after.split_once("\n\n").unwrap();
     let (first, rest) = before.split_once("\n\n").unwrap();
     let changed = format!("{first}\n\nrequired_agreement = \"none\"\n{rest}{after}")
-        .replace(
-            "[identity.roles]",
-            "[identity.roles]\n\"Company Administrator\" = \"global_admin\"",
-        )
+        .replace("[identity.roles]", "[identity.roles]\n\"Company Administrator\" = \"global_admin\"")
         .replace("[identity.kinds]", "[identity.kinds]\nstaff = \"partner\"");
     let policy = Policy::parse(&changed, "policy.toml").unwrap();
     assert_eq!(policy.required_agreement, None);
     let identity = &policy.identity;
-    assert_eq!(
-        identity.role_of("Company Administrator"),
-        Some("global_admin")
-    );
-    assert_eq!(
-        identity.role_of("global_admin"),
-        None,
-        "once one is mapped, others mean nothing"
-    );
+    assert_eq!(identity.role_of("Company Administrator"), Some("global_admin"));
+    assert_eq!(identity.role_of("global_admin"), None, "once one is mapped, others mean nothing");
     assert_eq!(identity.kind_of("staff"), Some("partner"));
     assert_eq!(identity.kind_of("partner"), None);
 }

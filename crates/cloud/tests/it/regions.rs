@@ -62,10 +62,7 @@ fn partners_and_customers_meet_within_a_market_and_the_countries_of_the_cloud() 
         ("usgov", "CA", "US", Some(("N74", PartnerNotServed))),
     ] {
         let answer = policy(cloud).same_region(&markets, &country(partner), &country(customer));
-        let found = answer
-            .as_ref()
-            .err()
-            .map(|found| (found.rule.as_str(), found.cause));
+        let found = answer.as_ref().err().map(|found| (found.rule.as_str(), found.cause));
         assert_eq!(found, refusal, "{cloud}: {partner} to {customer}");
     }
 }
@@ -77,18 +74,9 @@ fn a_refusal_says_who_cannot_meet_and_why() {
         let answer = policy(cloud).same_region(&markets, &country(partner), &country(customer));
         answer.unwrap_err().to_string()
     };
-    assert_eq!(
-        say("public", "IT", "US"),
-        "a partner of IT cannot sell to a customer of US: they share no market"
-    );
-    assert_eq!(
-        say("germany", "GB", "DE"),
-        "this cloud does not serve partners of GB"
-    );
-    assert_eq!(
-        say("germany", "DE", "GB"),
-        "this cloud does not serve customers of GB"
-    );
+    assert_eq!(say("public", "IT", "US"), "a partner of IT cannot sell to a customer of US: they share no market");
+    assert_eq!(say("germany", "GB", "DE"), "this cloud does not serve partners of GB");
+    assert_eq!(say("germany", "DE", "GB"), "this cloud does not serve customers of GB");
 }
 
 #[test]

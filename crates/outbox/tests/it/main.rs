@@ -16,14 +16,8 @@ async fn outbox(database: &Database) -> Outbox {
         postgres: sqlx::migrate!("tests/migrations/postgres"),
         sqlite: sqlx::migrate!("tests/migrations/sqlite"),
     };
-    let settings = Settings {
-        url: database.url().to_owned(),
-        password_file: None,
-        connections_max: 20,
-    };
-    let pool = Pool::migrate(&settings, &schema)
-        .await
-        .expect("the database is fresh");
+    let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 20 };
+    let pool = Pool::migrate(&settings, &schema).await.expect("the database is fresh");
     Outbox::new(pool, Clock::manual(Time::from_seconds(1_700_000_000)))
 }
 
@@ -36,11 +30,7 @@ struct Tell {
 
 impl Tell {
     fn new(key: &str, words: &[&'static str]) -> Tell {
-        Tell {
-            key: key.to_owned(),
-            words: words.to_vec(),
-            refuse: false,
-        }
+        Tell { key: key.to_owned(), words: words.to_vec(), refuse: false }
     }
 }
 
@@ -84,9 +74,7 @@ impl Change for Tell {
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<prost_types::Timestamp, TellError> {
         for word in &self.words {
-            scope
-                .emit(|_, time| format!("{} {word} {}", self.key, time.micros()).into_bytes())
-                .await?;
+            scope.emit(|_, time| format!("{} {word} {}", self.key, time.micros()).into_bytes()).await?;
         }
         if self.refuse {
             return Err(TellError::Refused);
@@ -97,12 +85,7 @@ impl Change for Tell {
 }
 
 fn request(id: Option<u128>, digest: u8) -> Request<'static> {
-    Request {
-        caller: "partners/p/users/u",
-        method: "Tell",
-        id: id.map(Uuid::from_u128),
-        digest: [digest; 32],
-    }
+    Request { caller: "partners/p/users/u", method: "Tell", id: id.map(Uuid::from_u128), digest: [digest; 32] }
 }
 
 /// Takes in what is delivered; refuses as often as told.
@@ -132,10 +115,7 @@ impl Delivery for Inbox {
             *refusals -= 1;
             return Err(Refusal);
         }
-        self.records
-            .lock()
-            .expect("no panic holds it")
-            .extend(records);
+        self.records.lock().expect("no panic holds it").extend(records);
         Ok(())
     }
 }

@@ -17,14 +17,7 @@ testkit::on_both!(
 /// The words after each key, in the order of arrival.
 fn words_of(key: &str, received: &[String]) -> Vec<i64> {
     let of_key = received.iter().filter(|text| text.starts_with(key));
-    of_key
-        .map(|text| {
-            text.rsplit(' ')
-                .next()
-                .and_then(|time| time.parse().ok())
-                .expect("a time")
-        })
-        .collect()
+    of_key.map(|text| text.rsplit(' ').next().and_then(|time| time.parse().ok()).expect("a time")).collect()
 }
 
 async fn events_of_one_key_arrive_in_order(database: Database) {
@@ -34,18 +27,8 @@ async fn events_of_one_key_arrive_in_order(database: Database) {
         let outbox = Arc::clone(&outbox);
         callers.spawn(async move {
             for _ in 0..30 {
-                let tell = Tell::new(
-                    if caller % 2 == 0 {
-                        "customers/even"
-                    } else {
-                        "customers/odd"
-                    },
-                    &["a", "b"],
-                );
-                outbox
-                    .change(&request(None, 0), &tell)
-                    .await
-                    .expect("accepted");
+                let tell = Tell::new(if caller % 2 == 0 { "customers/even" } else { "customers/odd" }, &["a", "b"]);
+                outbox.change(&request(None, 0), &tell).await.expect("accepted");
             }
         });
     }
@@ -55,19 +38,13 @@ async fn events_of_one_key_arrive_in_order(database: Database) {
     for key in ["customers/even", "customers/odd"] {
         let times = words_of(key, &received);
         assert_eq!(times.len(), 300);
-        assert!(
-            times.is_sorted_by(|one, next| one < next),
-            "{key}: {times:?}"
-        );
+        assert!(times.is_sorted_by(|one, next| one < next), "{key}: {times:?}");
     }
 }
 
 async fn a_refused_delivery_is_tried_again(database: Database) {
     let outbox = outbox(&database).await;
-    outbox
-        .change(&request(None, 0), &Tell::new("customers/c", &["a", "b"]))
-        .await
-        .expect("accepted");
+    outbox.change(&request(None, 0), &Tell::new("customers/c", &["a", "b"])).await.expect("accepted");
     let inbox = Inbox::default();
     *inbox.refusals.lock().expect("no panic holds it") = 2;
     let received = inbox.receive(&outbox, 2).await;
@@ -77,33 +54,21 @@ async fn a_refused_delivery_is_tried_again(database: Database) {
 async fn what_was_delivered_is_not_delivered_again(database: Database) {
     let outbox = outbox(&database).await;
     let inbox = Inbox::default();
-    outbox
-        .change(&request(None, 0), &Tell::new("customers/c", &["a"]))
-        .await
-        .expect("accepted");
+    outbox.change(&request(None, 0), &Tell::new("customers/c", &["a"])).await.expect("accepted");
     let later = async {
         while inbox.texts().is_empty() {
             tokio::task::yield_now().await;
         }
-        outbox
-            .change(&request(None, 0), &Tell::new("customers/c", &["b"]))
-            .await
-            .expect("accepted");
+        outbox.change(&request(None, 0), &Tell::new("customers/c", &["b"])).await.expect("accepted");
     };
     let (received, ()) = tokio::join!(inbox.receive(&outbox, 2), later);
-    assert!(
-        received.len() == 2 && received[1].contains(" b "),
-        "{received:?}"
-    );
+    assert!(received.len() == 2 && received[1].contains(" b "), "{received:?}");
 }
 
 async fn two_relays_deliver_everything(database: Database) {
     let outbox = outbox(&database).await;
     for _ in 0..50 {
-        outbox
-            .change(&request(None, 0), &Tell::new("customers/c", &["a"]))
-            .await
-            .expect("accepted");
+        outbox.change(&request(None, 0), &Tell::new("customers/c", &["a"])).await.expect("accepted");
     }
     let inbox = Inbox::default();
     let (received, _) = tokio::join!(inbox.receive(&outbox, 50), inbox.receive(&outbox, 50));

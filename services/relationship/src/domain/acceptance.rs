@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clock::{Time, Uuid};
-use cloud::{
-    CountryCode, MarketTable, Policy, RegionRefusalCause, RuleNumber, ServiceId, TenantId,
-};
+use cloud::{CountryCode, MarketTable, Policy, RegionRefusalCause, RuleNumber, ServiceId, TenantId};
 
 use super::agreement::{Acceptance, Consent, Method};
 use super::delegation::{Delegation, End, State, Verb};
@@ -138,11 +136,7 @@ pub fn decide(
     if facts.customer_transacts {
         obstacles.push(Obstacle::SelfDealing);
     }
-    if obstacles.is_empty() {
-        Ok(plan)
-    } else {
-        Err(obstacles)
-    }
+    if obstacles.is_empty() { Ok(plan) } else { Err(obstacles) }
 }
 
 /// What an acceptance comes to, ready to be written.
@@ -170,11 +164,7 @@ pub fn carry_out(
     scene: &Scene<'_>,
     mut mint: impl FnMut() -> Uuid,
 ) -> Outcome {
-    let Scene {
-        customer,
-        acceptor,
-        now,
-    } = *scene;
+    let Scene { customer, acceptor, now } = *scene;
     let is_new = relationship.is_none();
     let relationship = relationship.cloned().unwrap_or_else(|| Relationship {
         id: mint(),
@@ -200,16 +190,11 @@ pub fn carry_out(
         version: 1,
     });
     let granted: Vec<Delegation> = granted.collect();
-    let end = End {
-        time: now,
-        by: acceptor.to_owned(),
-        reason: String::new(),
-    };
-    let replaced = plan.replace.iter().map(|other| {
-        other
-            .after(Verb::Reassign, end.clone())
-            .expect("a plan replaces active delegations only")
-    });
+    let end = End { time: now, by: acceptor.to_owned(), reason: String::new() };
+    let replaced = plan
+        .replace
+        .iter()
+        .map(|other| other.after(Verb::Reassign, end.clone()).expect("a plan replaces active delegations only"));
     let replaced = replaced.collect();
     let agreement = plan.consent.map(|consent| Acceptance {
         id: mint(),
@@ -221,14 +206,7 @@ pub fn carry_out(
         accept_time: consent.accept_time.unwrap_or(now),
         create_time: now,
     });
-    Outcome {
-        relationship,
-        is_new,
-        granted,
-        held: plan.held,
-        replaced,
-        agreement,
-    }
+    Outcome { relationship, is_new, granted, held: plan.held, replaced, agreement }
 }
 
 /// Who accepts, and when.
@@ -269,9 +247,7 @@ fn parties(invitation: &Invitation, facts: &Facts, law: &Law<'_>, obstacles: &mu
     }
     // R35, N26: the countries of the tenants decide.
     if let (Some(partner), Some(customer)) = (&facts.partner, &facts.customer)
-        && let Err(refusal) =
-            law.policy
-                .same_region(law.markets, &partner.country, &customer.country)
+        && let Err(refusal) = law.policy.same_region(law.markets, &partner.country, &customer.country)
     {
         obstacles.push(Obstacle::RegionMismatch {
             rule: refusal.rule,
@@ -298,8 +274,7 @@ fn agreement(
         return None;
     }
     let offered = answer.consent.as_ref();
-    let Some(consent) = offered.filter(|consent| in_force(&consent.agreement, &consent.version))
-    else {
+    let Some(consent) = offered.filter(|consent| in_force(&consent.agreement, &consent.version)) else {
         obstacles.push(Obstacle::AgreementRequired);
         return None;
     };
@@ -318,30 +293,20 @@ fn delegations(
 ) -> Plan {
     // R5, R33, R34: where delegation is not optional, a relationship without it cannot be had.
     if invitation.services.is_empty()
-        && let Some(rule) = policy
-            .delegation
-            .mandatory_rule
-            .clone()
-            .filter(|_| !policy.delegation.optional)
+        && let Some(rule) = policy.delegation.mandatory_rule.clone().filter(|_| !policy.delegation.optional)
     {
         obstacles.push(Obstacle::DelegationMandatory { rule });
     }
-    let mut plan = Plan {
-        exclusive: policy.delegation.exclusive_holder && invitation.kind.transacts(),
-        ..Plan::default()
-    };
+    let mut plan =
+        Plan { exclusive: policy.delegation.exclusive_holder && invitation.kind.transacts(), ..Plan::default() };
     let mut replaceable = BTreeMap::new();
     for service in &invitation.services {
         if policy.service(service).is_none() {
             obstacles.push(Obstacle::ServiceUnknown(service.clone()));
             continue;
         }
-        let on_service = || {
-            facts
-                .delegations
-                .iter()
-                .filter(|held| held.state == State::Active && held.service == *service)
-        };
+        let on_service =
+            || facts.delegations.iter().filter(|held| held.state == State::Active && held.service == *service);
         if let Some(own) = on_service().find(|held| held.partner == invitation.partner) {
             plan.held.push(own.clone());
             continue;
@@ -353,11 +318,7 @@ fn delegations(
             let blocks = plan.exclusive && other.exclusive && !answer.replace.contains(&other.id);
             if let Some(rule) = policy.delegation.exclusive_rule.clone().filter(|_| blocks) {
                 let holder = other.name();
-                obstacles.push(Obstacle::ServiceAlreadyDelegated {
-                    service: service.clone(),
-                    rule,
-                    holder,
-                });
+                obstacles.push(Obstacle::ServiceAlreadyDelegated { service: service.clone(), rule, holder });
             }
         }
     }

@@ -81,10 +81,9 @@ impl Action {
             | Action::ManageSubscription
             | Action::BeSupportContact => TargetKind::Subscription,
             Action::ProvisionSubscription => TargetKind::Service,
-            Action::ManageService
-            | Action::ManageUsers
-            | Action::ManageLicenses
-            | Action::OpenSupportRequest => TargetKind::Either,
+            Action::ManageService | Action::ManageUsers | Action::ManageLicenses | Action::OpenSupportRequest => {
+                TargetKind::Either
+            }
         }
     }
 }
@@ -137,61 +136,36 @@ impl Decision {
 }
 
 fn allow(grant: Grant, rule: &str, explanation: &'static str) -> Decision {
-    Decision {
-        grant: Some(grant),
-        rule: rule.to_owned(),
-        explanation,
-    }
+    Decision { grant: Some(grant), rule: rule.to_owned(), explanation }
 }
 
 fn deny(rule: &str, explanation: &'static str) -> Decision {
-    Decision {
-        grant: None,
-        rule: rule.to_owned(),
-        explanation,
-    }
+    Decision { grant: None, rule: rule.to_owned(), explanation }
 }
 
 /// Decides. Without a relationship in force every answer is no (R21, R25).
 #[must_use]
 pub fn decide(action: Action, facts: &Facts<'_>, policy: &Policy) -> Decision {
-    if !facts
-        .relationship
-        .is_some_and(|relationship| relationship.state.is_in_force())
-    {
+    if !facts.relationship.is_some_and(|relationship| relationship.state.is_in_force()) {
         return deny("R21", "the partner has no relationship with the customer");
     }
     match action {
-        Action::ReceiveInvoice => {
-            original_reseller_only(facts, "R6", "invoices go to the original reseller")
+        Action::ReceiveInvoice => original_reseller_only(facts, "R6", "invoices go to the original reseller"),
+        Action::RemoveSeats => original_reseller_only(facts, "R7", "only the original reseller removes seats"),
+        Action::OrderAddOn => {
+            ordering(facts, policy, original_reseller_only(facts, "R8", "only the original reseller orders add-ons"))
         }
-        Action::RemoveSeats => {
-            original_reseller_only(facts, "R7", "only the original reseller removes seats")
-        }
-        Action::OrderAddOn => ordering(
-            facts,
-            policy,
-            original_reseller_only(facts, "R8", "only the original reseller orders add-ons"),
-        ),
         Action::TransitionSubscription => ordering(facts, policy, transition(facts, policy)),
         Action::MigrateSubscription => ordering(
             facts,
             policy,
-            original_reseller_only(
-                facts,
-                "R10",
-                "only the original reseller migrates the subscription",
-            ),
+            original_reseller_only(facts, "R10", "only the original reseller migrates the subscription"),
         ),
         Action::ChangePartnerOfRecord => partner_of_record(facts, policy),
         Action::ProvisionSubscription => ordering(
             facts,
             policy,
-            allow(
-                Grant::Relationship,
-                "R26",
-                "with a relationship a partner provisions subscriptions of its own",
-            ),
+            allow(Grant::Relationship, "R26", "with a relationship a partner provisions subscriptions of its own"),
         ),
         Action::ManageSubscription => manage_subscription(facts, policy),
         Action::ManageService => manage(facts, policy, "R31"),
@@ -202,85 +176,51 @@ pub fn decide(action: Action, facts: &Facts<'_>, policy: &Policy) -> Decision {
 }
 
 fn is_original_reseller(facts: &Facts<'_>) -> bool {
-    facts
-        .subscription
-        .is_some_and(|subscription| subscription.original_reseller.as_ref() == Some(facts.partner))
+    facts.subscription.is_some_and(|subscription| subscription.original_reseller.as_ref() == Some(facts.partner))
 }
 
 /// Whoever looked it up: a delegation that has ended, on another service or of another partner gives nothing.
 fn holds_privileges(facts: &Facts<'_>) -> bool {
     facts.delegation.is_some_and(|held| {
-        held.state == State::Active
-            && held.service == facts.service.id
-            && held.partner == *facts.partner
+        held.state == State::Active && held.service == facts.service.id && held.partner == *facts.partner
     })
 }
 
 /// R6-R10: delegated admin privileges alone give no commercial right over a subscription somebody else sold.
 fn original_reseller_only(facts: &Facts<'_>, rule: &str, explanation: &'static str) -> Decision {
-    if is_original_reseller(facts) {
-        allow(Grant::Subscription, rule, explanation)
-    } else {
-        deny(rule, explanation)
-    }
+    if is_original_reseller(facts) { allow(Grant::Subscription, rule, explanation) } else { deny(rule, explanation) }
 }
 
 /// N31: nothing is ordered for a customer that has not accepted the agreement of its cloud.
 fn ordering(facts: &Facts<'_>, policy: &Policy, decision: Decision) -> Decision {
     let due = policy.required_agreement.is_some() && policy.access.agreement_needed_to_order;
     if decision.is_allowed() && due && !facts.agreement_accepted {
-        return deny(
-            "N31",
-            "the customer has not accepted the agreement that ordering needs",
-        );
+        return deny("N31", "the customer has not accepted the agreement that ordering needs");
     }
     decision
 }
 
 fn transition(facts: &Facts<'_>, policy: &Policy) -> Decision {
-    let decision = original_reseller_only(
-        facts,
-        "R9",
-        "only the original reseller transitions the subscription",
-    );
+    let decision = original_reseller_only(facts, "R9", "only the original reseller transitions the subscription");
     // N18: some clouds ask for admin privileges on the service as well.
-    if decision.is_allowed()
-        && policy.access.transition_needs_delegation
-        && !holds_privileges(facts)
-    {
-        return deny(
-            "N18",
-            "transitioning also needs admin privileges for the service in this cloud",
-        );
+    if decision.is_allowed() && policy.access.transition_needs_delegation && !holds_privileges(facts) {
+        return deny("N18", "transitioning also needs admin privileges for the service in this cloud");
     }
     decision
 }
 
 fn partner_of_record(facts: &Facts<'_>, policy: &Policy) -> Decision {
     if policy.access.original_reseller_may_change_partner_of_record {
-        return original_reseller_only(
-            facts,
-            "R11",
-            "only the original reseller changes the partner of record",
-        );
+        return original_reseller_only(facts, "R11", "only the original reseller changes the partner of record");
     }
-    deny(
-        "R11",
-        "a partner cannot change the partner of record in this cloud",
-    )
+    deny("R11", "a partner cannot change the partner of record in this cloud")
 }
 
 fn manage_subscription(facts: &Facts<'_>, policy: &Policy) -> Decision {
-    let provisioned = facts
-        .subscription
-        .is_some_and(|held| held.provisioned_by.as_ref() == Some(facts.partner));
+    let provisioned = facts.subscription.is_some_and(|held| held.provisioned_by.as_ref() == Some(facts.partner));
     // R32, N14, N15: the partner owns what it provisioned, at the level of the subscription and without delegation.
     if provisioned && facts.service.provisioner_manages {
-        let owned = allow(
-            Grant::Subscription,
-            "R32",
-            "the partner manages the subscriptions it provisioned itself",
-        );
+        let owned = allow(Grant::Subscription, "R32", "the partner manages the subscriptions it provisioned itself");
         return with_agreement(facts, policy, owned);
     }
     manage(facts, policy, "R31")
@@ -289,26 +229,16 @@ fn manage_subscription(facts: &Facts<'_>, policy: &Policy) -> Decision {
 /// R31: both are needed, the customer's grant for the service and its signature under the agreement.
 fn manage(facts: &Facts<'_>, policy: &Policy, rule: &str) -> Decision {
     if !holds_privileges(facts) {
-        return deny(
-            "N16",
-            "managing needs admin privileges for the service, which the partner does not hold",
-        );
+        return deny("N16", "managing needs admin privileges for the service, which the partner does not hold");
     }
-    let granted = allow(
-        Grant::Delegation,
-        rule,
-        "the customer has granted admin privileges for the service",
-    );
+    let granted = allow(Grant::Delegation, rule, "the customer has granted admin privileges for the service");
     with_agreement(facts, policy, granted)
 }
 
 fn with_agreement(facts: &Facts<'_>, policy: &Policy, decision: Decision) -> Decision {
     let due = policy.required_agreement.is_some() && policy.access.agreement_needed_to_manage;
     if due && !facts.agreement_accepted {
-        return deny(
-            "R31",
-            "the customer has not accepted the agreement that managing needs",
-        );
+        return deny("R31", "the customer has not accepted the agreement that managing needs");
     }
     decision
 }
@@ -317,18 +247,10 @@ fn with_agreement(facts: &Facts<'_>, policy: &Policy, decision: Decision) -> Dec
 fn support_request(facts: &Facts<'_>, policy: &Policy) -> Decision {
     let rule = policy.access.support_on_behalf_rule.as_str();
     if holds_privileges(facts) {
-        return allow(
-            Grant::Delegation,
-            rule,
-            "the partner holds admin privileges for the service",
-        );
+        return allow(Grant::Delegation, rule, "the partner holds admin privileges for the service");
     }
     if is_original_reseller(facts) {
-        return allow(
-            Grant::Subscription,
-            rule,
-            "the partner sold the subscription",
-        );
+        return allow(Grant::Subscription, rule, "the partner sold the subscription");
     }
     if policy.access.support_on_behalf_after_removal {
         return allow(
@@ -337,39 +259,21 @@ fn support_request(facts: &Facts<'_>, policy: &Policy) -> Decision {
             "the partner stays responsible for support while the relationship lasts",
         );
     }
-    deny(
-        rule,
-        "support requests on behalf need admin privileges for the service in this cloud",
-    )
+    deny(rule, "support requests on behalf need admin privileges for the service in this cloud")
 }
 
 /// N50: the designated contact of a subscription holds admin privileges, unless the cloud does not ask for them.
 fn support_contact(facts: &Facts<'_>, policy: &Policy) -> Decision {
     if holds_privileges(facts) {
-        return allow(
-            Grant::Delegation,
-            "N50",
-            "the partner holds admin privileges for the service",
-        );
+        return allow(Grant::Delegation, "N50", "the partner holds admin privileges for the service");
     }
     if is_original_reseller(facts) {
-        return allow(
-            Grant::Subscription,
-            "N50",
-            "the partner sold the subscription",
-        );
+        return allow(Grant::Subscription, "N50", "the partner sold the subscription");
     }
     if policy.access.support_contact_without_delegation {
-        return allow(
-            Grant::Relationship,
-            "N50",
-            "the partner has the relationship that a support contact needs",
-        );
+        return allow(Grant::Relationship, "N50", "the partner has the relationship that a support contact needs");
     }
-    deny(
-        "N50",
-        "a support contact needs admin privileges for the service",
-    )
+    deny("N50", "a support contact needs admin privileges for the service")
 }
 
 #[cfg(test)]

@@ -69,9 +69,6 @@ impl Acceptance {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> String {
-        format!(
-            "customers/{}/agreementAcceptances/{}",
-            self.customer, self.id
-        )
+        format!("customers/{}/agreementAcceptances/{}", self.customer, self.id)
     }
 }

@@ -124,9 +124,7 @@ pub fn reassign(
     end: End,
 ) -> Result<(Delegation, Delegation), CannotReassign> {
     let time = end.time;
-    let ended = held
-        .after(Verb::Reassign, end)
-        .map_err(CannotReassign::NotActive)?;
+    let ended = held.after(Verb::Reassign, end).map_err(CannotReassign::NotActive)?;
     let receiver = receiver.filter(|receiver| receiver.state == relationship::State::Active);
     let receiver = receiver.ok_or(CannotReassign::NoRelationship)?;
     if let Some(other) = receiver_holds {
@@ -162,11 +160,7 @@ impl Delegation {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> String {
-        format!(
-            "{}/delegations/{}",
-            super::relationship::name(&self.customer, self.relationship),
-            self.id
-        )
+        format!("{}/delegations/{}", super::relationship::name(&self.customer, self.relationship), self.id)
     }
 
     /// The delegation after a verb.
@@ -175,12 +169,7 @@ impl Delegation {
     /// [`NotActive`] when it has ended before.
     pub fn after(&self, verb: Verb, end: End) -> Result<Delegation, NotActive> {
         let state = self.state.after(verb)?;
-        Ok(Delegation {
-            state,
-            end: Some(end),
-            version: self.version + 1,
-            ..self.clone()
-        })
+        Ok(Delegation { state, end: Some(end), version: self.version + 1, ..self.clone() })
     }
 }
 

@@ -18,12 +18,7 @@ pub enum Type {
 
 impl Type {
     /// All types.
-    pub const ALL: [Type; 4] = [
-        Type::Reseller,
-        Type::Advisor,
-        Type::IndirectProvider,
-        Type::IndirectReseller,
-    ];
+    pub const ALL: [Type; 4] = [Type::Reseller, Type::Advisor, Type::IndirectProvider, Type::IndirectReseller];
 
     /// True for partners that transact, of which a service has one holder where the cloud says so (R24; that this is every
     /// type but advisor is our reading).

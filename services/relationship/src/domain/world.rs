@@ -46,11 +46,7 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) fn new(law: Law<'a>) -> World<'a> {
-        World {
-            law,
-            records: Records::default(),
-            now: NOW,
-        }
+        World { law, records: Records::default(), now: NOW }
     }
 
     /// Does what the command says, if the domain decides so.
@@ -60,26 +56,18 @@ impl<'a> World<'a> {
             Command::Accept(accept) => return self.accept(accept),
             Command::Remove { pick } => self.remove(*pick),
             Command::Reassign { pick, to } => self.reassign(*pick, to),
-            Command::WriteSubscription {
-                customer,
-                id,
-                service,
-                original_reseller,
-                provisioned_by,
-            } => self.write_subscription(Subscription {
-                original_reseller: original_reseller.clone(),
-                provisioned_by: provisioned_by.clone(),
-                ..subscription(customer, id, service.clone())
-            }),
+            Command::WriteSubscription { customer, id, service, original_reseller, provisioned_by } => self
+                .write_subscription(Subscription {
+                    original_reseller: original_reseller.clone(),
+                    provisioned_by: provisioned_by.clone(),
+                    ..subscription(customer, id, service.clone())
+                }),
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Done)
     }
 
     fn accept(&mut self, accept: &Accept) -> Outcome {
-        if !self.law.policy.permits(
-            "invitations.accept",
-            &BTreeSet::from([accept.role.to_owned()]),
-        ) {
+        if !self.law.policy.permits("invitations.accept", &BTreeSet::from([accept.role.to_owned()])) {
             return Outcome::Refused(Refusal::Role);
         }
         let (invitation, answer) = self.call(accept);
@@ -87,16 +75,9 @@ impl<'a> World<'a> {
         match acceptance::decide(&invitation, &answer, &facts, &self.law, self.now) {
             Ok(plan) => {
                 let acceptor = format!("customers/{}/users/ada", answer.customer);
-                let scene = Scene {
-                    customer: &answer.customer,
-                    acceptor: &acceptor,
-                    now: self.now,
-                };
+                let scene = Scene { customer: &answer.customer, acceptor: &acceptor, now: self.now };
                 let in_force = facts.relationship.as_ref();
-                let outcome =
-                    acceptance::carry_out(&invitation, in_force, plan.clone(), &scene, || {
-                        self.mint()
-                    });
+                let outcome = acceptance::carry_out(&invitation, in_force, plan.clone(), &scene, || self.mint());
                 self.write(outcome, accept.role);
                 Outcome::Accepted(Box::new(plan))
             }
@@ -110,9 +91,7 @@ impl<'a> World<'a> {
             Replace::Nothing => BTreeSet::new(),
             Replace::Holders => self
                 .delegations_of(&accept.customer)
-                .filter(|held| {
-                    accept.services.contains(&held.service) && held.partner != accept.partner
-                })
+                .filter(|held| accept.services.contains(&held.service) && held.partner != accept.partner)
                 .map(|held| held.id)
                 .collect(),
             Replace::Picked(pick) => self.pick(pick).map(|held| held.id).into_iter().collect(),
@@ -120,16 +99,10 @@ impl<'a> World<'a> {
         let consent = match accept.consent {
             Offer::Nothing => None,
             Offer::InForce => Some(consent(self.law.policy)),
-            Offer::OldVersion => Some(Consent {
-                version: "0".to_owned(),
-                ..consent(self.law.policy)
-            }),
+            Offer::OldVersion => Some(Consent { version: "0".to_owned(), ..consent(self.law.policy) }),
             Offer::InFuture => {
                 let accept_time = Some(Time::from_micros(self.now.micros() + 1));
-                Some(Consent {
-                    accept_time,
-                    ..consent(self.law.policy)
-                })
+                Some(Consent { accept_time, ..consent(self.law.policy) })
             }
         };
         let invitation = Invitation {
@@ -139,14 +112,7 @@ impl<'a> World<'a> {
             kind: accept.kind,
             services: accept.services.clone(),
         };
-        (
-            invitation,
-            Answer {
-                customer: accept.customer.clone(),
-                consent,
-                replace,
-            },
-        )
+        (invitation, Answer { customer: accept.customer.clone(), consent, replace })
     }
 
     pub(super) fn facts(&self, invitation: &Invitation, answer: &Answer) -> acceptance::Facts {
@@ -156,39 +122,24 @@ impl<'a> World<'a> {
             partner: records.partners.get(&invitation.partner).cloned(),
             customer: records.customers.get(&answer.customer).cloned(),
             customer_transacts: as_partner.is_some_and(|partner| partner.tier.transacts()),
-            relationship: self
-                .in_force(&invitation.partner, &answer.customer, Some(invitation.kind))
-                .cloned(),
+            relationship: self.in_force(&invitation.partner, &answer.customer, Some(invitation.kind)).cloned(),
             delegations: self.delegations_of(&answer.customer).cloned().collect(),
-            agreement: records
-                .agreements
-                .iter()
-                .rfind(|held| held.customer == answer.customer)
-                .cloned(),
+            agreement: records.agreements.iter().rfind(|held| held.customer == answer.customer).cloned(),
         }
     }
 
     fn write(&mut self, outcome: acceptance::Outcome, role: &'static str) {
         let records = &mut self.records;
-        records
-            .acceptor_roles
-            .entry(outcome.relationship.id)
-            .or_insert(role);
-        records
-            .relationships
-            .insert(outcome.relationship.id, outcome.relationship);
+        records.acceptor_roles.entry(outcome.relationship.id).or_insert(role);
+        records.relationships.insert(outcome.relationship.id, outcome.relationship);
         records.agreements.extend(outcome.agreement);
         let delegations = outcome.granted.into_iter().chain(outcome.replaced);
-        records
-            .delegations
-            .extend(delegations.map(|written| (written.id, written)));
+        records.delegations.extend(delegations.map(|written| (written.id, written)));
     }
 
     fn remove(&mut self, pick: usize) -> Result<(), Refusal> {
         let held = self.pick(pick).ok_or(Refusal::Nowhere)?;
-        let ended = held
-            .after(Verb::Remove, self.end())
-            .map_err(Refusal::NotActive)?;
+        let ended = held.after(Verb::Remove, self.end()).map_err(Refusal::NotActive)?;
         self.records.delegations.insert(ended.id, ended);
         Ok(())
     }
@@ -203,15 +154,11 @@ impl<'a> World<'a> {
             // Only who does not transact holds a service beside its one holder. Handing that to a partner that transacts is
             // left out: `reassign` knows neither the rule of the cloud nor the other holder.
             let one_holder = self.law.policy.delegation.exclusive_holder;
-            if one_holder
-                && !held.exclusive
-                && receiver.is_some_and(|receiver| receiver.kind.transacts())
-            {
+            if one_holder && !held.exclusive && receiver.is_some_and(|receiver| receiver.kind.transacts()) {
                 return Err(Refusal::Nowhere);
             }
             let receiver_holds = self.held(to, &held.customer, &held.service);
-            delegation::reassign(held, receiver, receiver_holds, id, self.end())
-                .map_err(Refusal::CannotReassign)?
+            delegation::reassign(held, receiver, receiver_holds, id, self.end()).map_err(Refusal::CannotReassign)?
         };
         self.records.delegations.insert(ended.id, ended);
         self.records.delegations.insert(granted.id, granted);
@@ -224,9 +171,7 @@ impl<'a> World<'a> {
         {
             return Err(Refusal::Nowhere);
         }
-        self.records
-            .subscriptions
-            .insert((written.customer.clone(), written.id.clone()), written);
+        self.records.subscriptions.insert((written.customer.clone(), written.id.clone()), written);
         Ok(())
     }
 
@@ -236,76 +181,38 @@ impl<'a> World<'a> {
     }
 
     fn end(&self) -> End {
-        End {
-            time: self.now,
-            by: "customers/somebody".to_owned(),
-            reason: String::new(),
-        }
+        End { time: self.now, by: "customers/somebody".to_owned(), reason: String::new() }
     }
 
     fn pick(&self, pick: usize) -> Option<&Delegation> {
         let count = self.records.delegations.len();
-        self.records
-            .delegations
-            .values()
-            .nth(pick.checked_rem(count)?)
+        self.records.delegations.values().nth(pick.checked_rem(count)?)
     }
 
     /// The active delegations of a customer.
-    fn delegations_of<'s>(
-        &'s self,
-        customer: &'s TenantId,
-    ) -> impl Iterator<Item = &'s Delegation> {
+    fn delegations_of<'s>(&'s self, customer: &'s TenantId) -> impl Iterator<Item = &'s Delegation> {
         let active = |held: &&Delegation| held.state == delegation::State::Active;
-        self.records
-            .delegations
-            .values()
-            .filter(active)
-            .filter(move |held| held.customer == *customer)
+        self.records.delegations.values().filter(active).filter(move |held| held.customer == *customer)
     }
 
-    pub(super) fn held(
-        &self,
-        partner: &TenantId,
-        customer: &TenantId,
-        service: &ServiceId,
-    ) -> Option<&Delegation> {
+    pub(super) fn held(&self, partner: &TenantId, customer: &TenantId, service: &ServiceId) -> Option<&Delegation> {
         let of_pair = |held: &&Delegation| held.partner == *partner && held.customer == *customer;
-        let active = |held: &&Delegation| {
-            held.state == delegation::State::Active && held.service == *service
-        };
-        self.records
-            .delegations
-            .values()
-            .filter(of_pair)
-            .find(active)
+        let active = |held: &&Delegation| held.state == delegation::State::Active && held.service == *service;
+        self.records.delegations.values().filter(of_pair).find(active)
     }
 
     /// The acceptance, in its version in force, of the agreement of the cloud.
     pub(super) fn agreement_of(&self, customer: &TenantId) -> Option<&Acceptance> {
         let required = self.law.policy.required_agreement.as_ref()?;
-        let fits =
-            |held: &&Acceptance| held.agreement == required.id && held.version == required.version;
-        self.records
-            .agreements
-            .iter()
-            .filter(fits)
-            .find(|held| held.customer == *customer)
+        let fits = |held: &&Acceptance| held.agreement == required.id && held.version == required.version;
+        self.records.agreements.iter().filter(fits).find(|held| held.customer == *customer)
     }
 
     /// The relationships in force of a pair.
-    fn bound(
-        &self,
-        partner: &TenantId,
-        customer: &TenantId,
-    ) -> impl Iterator<Item = &Relationship> {
+    fn bound(&self, partner: &TenantId, customer: &TenantId) -> impl Iterator<Item = &Relationship> {
         let of_pair = |held: &&Relationship| held.partner == *partner && held.customer == *customer;
         let in_force = |held: &&Relationship| held.state.is_in_force();
-        self.records
-            .relationships
-            .values()
-            .filter(in_force)
-            .filter(of_pair)
+        self.records.relationships.values().filter(in_force).filter(of_pair)
     }
 
     /// The relationship in force of a pair, of one type or any.
@@ -315,19 +222,13 @@ impl<'a> World<'a> {
         customer: &TenantId,
         kind: Option<Type>,
     ) -> Option<&Relationship> {
-        self.bound(partner, customer)
-            .find(|held| kind.is_none_or(|kind| held.kind == kind))
+        self.bound(partner, customer).find(|held| kind.is_none_or(|kind| held.kind == kind))
     }
 
     /// The customers in a partner's list (R25).
     pub(super) fn customers_of(&self, partner: &TenantId) -> BTreeSet<TenantId> {
         let in_force = |held: &&Relationship| held.state.is_in_force();
-        let own = self
-            .records
-            .relationships
-            .values()
-            .filter(in_force)
-            .filter(|held| held.partner == *partner);
+        let own = self.records.relationships.values().filter(in_force).filter(|held| held.partner == *partner);
         own.map(|held| held.customer.clone()).collect()
     }
 
@@ -350,11 +251,7 @@ impl<'a> World<'a> {
             partner,
             relationship: self.in_force(partner, customer, None),
             delegation: self.held(partner, customer, service),
-            service: self
-                .law
-                .policy
-                .service(service)
-                .expect("a service of the cloud"),
+            service: self.law.policy.service(service).expect("a service of the cloud"),
             subscription: None,
             agreement_accepted: self.agreement_of(customer).is_some(),
         };

@@ -37,8 +37,7 @@ pub(super) async fn check_access(
     server::consistency::required_position(request.consistency.as_ref(), &calls.process)
         .map_err(|problem| Error::invalid("consistency.at_least_as_fresh", problem))?;
     let mut tx = store::read(&calls.pool).await?;
-    let relationships =
-        relationship::in_force(&mut tx, &question.customer, &question.partner).await?;
+    let relationships = relationship::in_force(&mut tx, &question.customer, &question.partner).await?;
     // Without a relationship the answer is no, and tells nothing of what the customer has (I12).
     let Some(relationship) = relationships.first() else {
         return no_relationship(&calls, &question);
@@ -49,39 +48,26 @@ pub(super) async fn check_access(
     };
     let service = match (&question.target, &subscription) {
         (Target::Service(id), _) => known_service(&calls, id)?,
-        (Target::Subscription(_), Some(subscription)) => {
-            known_service(&calls, &subscription.service)?
-        }
+        (Target::Subscription(_), Some(subscription)) => known_service(&calls, &subscription.service)?,
         (Target::Subscription(_), None) => {
             return Err(Error::invalid("subscription", "is required"));
         }
     };
     let active = delegation::active(&mut tx, &question.customer).await?;
     let active = active.iter().map(|found| &found.delegation);
-    let held: Vec<&Delegation> = active
-        .filter(|held| held.partner == question.partner)
-        .collect();
+    let held: Vec<&Delegation> = active.filter(|held| held.partner == question.partner).collect();
     let held = Held {
         relationship,
         delegations: held,
         agreement_accepted: agreed(&calls, &mut tx, &question.customer).await?,
     };
-    Ok(answer(
-        &calls,
-        &question.partner,
-        question.action,
-        &held,
-        (service, subscription.as_ref()),
-    ))
+    Ok(answer(&calls, &question.partner, question.action, &held, (service, subscription.as_ref())))
 }
 
 /// Lets in workloads that check access, a partner that asks about itself, a customer that asks about its own tenant.
 fn expect_entitled(calls: &Calls, caller: &Caller, question: &Question) -> Result<(), Error> {
     let entitled = match caller.kind {
-        PrincipalKind::Workload => calls
-            .process
-            .policy
-            .permits("access.check_any", &caller.roles),
+        PrincipalKind::Workload => calls.process.policy.permits("access.check_any", &caller.roles),
         PrincipalKind::Partner => caller.tenant == question.partner,
         PrincipalKind::Customer => caller.tenant == question.customer,
         PrincipalKind::Operator | PrincipalKind::Unspecified => false,
@@ -91,10 +77,7 @@ fn expect_entitled(calls: &Calls, caller: &Caller, question: &Question) -> Resul
     }
     let name = match caller.kind {
         PrincipalKind::Partner => format!("partners/{}", question.partner),
-        PrincipalKind::Customer
-        | PrincipalKind::Operator
-        | PrincipalKind::Workload
-        | PrincipalKind::Unspecified => {
+        PrincipalKind::Customer | PrincipalKind::Operator | PrincipalKind::Workload | PrincipalKind::Unspecified => {
             format!("customers/{}", question.customer)
         }
     };
@@ -105,12 +88,9 @@ fn no_relationship(calls: &Calls, question: &Question) -> Result<wire::CheckAcce
     let service = match &question.target {
         Target::Service(id) => known_service(calls, id)?,
         // Whether there is such a subscription is not this partner's to know: any service serves to say no.
-        Target::Subscription(_) => calls
-            .process
-            .policy
-            .services
-            .first()
-            .ok_or_else(|| Error::NotFound("services".to_owned()))?,
+        Target::Subscription(_) => {
+            calls.process.policy.services.first().ok_or_else(|| Error::NotFound("services".to_owned()))?
+        }
     };
     let facts = Facts {
         partner: &question.partner,
@@ -121,21 +101,10 @@ fn no_relationship(calls: &Calls, question: &Question) -> Result<wire::CheckAcce
         agreement_accepted: false,
     };
     let decision = access::decide(question.action, &facts, &calls.process.policy);
-    Ok(convert::decision(
-        &decision,
-        Grants {
-            relationship: None,
-            delegation: None,
-            subscription: None,
-        },
-    ))
+    Ok(convert::decision(&decision, Grants { relationship: None, delegation: None, subscription: None }))
 }
 
-async fn subscription_of(
-    tx: &mut Tx,
-    customer: &TenantId,
-    id: &str,
-) -> Result<Subscription, Error> {
+async fn subscription_of(tx: &mut Tx, customer: &TenantId, id: &str) -> Result<Subscription, Error> {
     let found = subscription::find(tx, customer, id).await?;
     found.ok_or_else(|| Error::NotFound(format!("customers/{customer}/subscriptions/{id}")))
 }
@@ -144,11 +113,7 @@ fn known_service<'a>(calls: &'a Calls, id: &ServiceId) -> Result<&'a DelegableSe
     let policy = &calls.process.policy;
     policy.service(id).ok_or_else(|| Error::ServiceUnknown {
         service: id.to_string(),
-        known: policy
-            .services
-            .iter()
-            .map(|service| service.id.to_string())
-            .collect(),
+        known: policy.services.iter().map(|service| service.id.to_string()).collect(),
     })
 }
 
@@ -173,11 +138,7 @@ fn answer(
     held: &Held<'_>,
     (service, subscription): (&DelegableService, Option<&Subscription>),
 ) -> wire::CheckAccessResponse {
-    let delegation = held
-        .delegations
-        .iter()
-        .copied()
-        .find(|delegation| delegation.service == service.id);
+    let delegation = held.delegations.iter().copied().find(|delegation| delegation.service == service.id);
     let facts = Facts {
         partner,
         relationship: Some(held.relationship),
@@ -187,14 +148,7 @@ fn answer(
         agreement_accepted: held.agreement_accepted,
     };
     let decision = access::decide(action, &facts, &calls.process.policy);
-    convert::decision(
-        &decision,
-        Grants {
-            relationship: Some(held.relationship),
-            delegation,
-            subscription,
-        },
-    )
+    convert::decision(&decision, Grants { relationship: Some(held.relationship), delegation, subscription })
 }
 
 pub(super) async fn explain_access(
@@ -213,16 +167,8 @@ pub(super) async fn explain_access(
         }
         only = Some(own);
     }
-    let size = if request.page_size == 0 {
-        PARTNERS_DEFAULT
-    } else {
-        request.page_size.min(PARTNERS_MAX)
-    };
-    let page = crate::wire::page(
-        format!("access {customer} {only:?}"),
-        size,
-        &request.page_token,
-    )?;
+    let size = if request.page_size == 0 { PARTNERS_DEFAULT } else { request.page_size.min(PARTNERS_MAX) };
+    let page = crate::wire::page(format!("access {customer} {only:?}"), size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     explain(&calls, &mut tx, &customer, only.as_ref(), &page).await
 }
@@ -234,25 +180,11 @@ async fn explain(
     only: Option<&TenantId>,
     page: &Page,
 ) -> Result<wire::ExplainAccessResponse, Error> {
-    let relationships = relationship::of_customer(
-        tx,
-        customer,
-        (only, None),
-        clock::Uuid::nil(),
-        SUBSCRIPTIONS_MAX,
-    )
-    .await?;
-    let in_force: Vec<_> = relationships
-        .into_iter()
-        .filter(|found| found.relationship.state.is_in_force())
-        .collect();
-    let partners: BTreeSet<&TenantId> = in_force
-        .iter()
-        .map(|found| &found.relationship.partner)
-        .collect();
-    let after = partners
-        .into_iter()
-        .filter(|partner| partner.as_str() > page.after.as_str());
+    let relationships =
+        relationship::of_customer(tx, customer, (only, None), clock::Uuid::nil(), SUBSCRIPTIONS_MAX).await?;
+    let in_force: Vec<_> = relationships.into_iter().filter(|found| found.relationship.state.is_in_force()).collect();
+    let partners: BTreeSet<&TenantId> = in_force.iter().map(|found| &found.relationship.partner).collect();
+    let after = partners.into_iter().filter(|partner| partner.as_str() > page.after.as_str());
     let (partners, next_page_token) = page.cut(after.collect(), |partner| partner.to_string());
 
     let subscriptions = subscription::list(tx, customer, "", SUBSCRIPTIONS_MAX).await?;
@@ -260,46 +192,27 @@ async fn explain(
     let agreement_accepted = agreed(calls, tx, customer).await?;
     let mut explanations = Vec::new();
     for partner in partners {
-        let Some(found) = in_force
-            .iter()
-            .find(|found| found.relationship.partner == *partner)
-        else {
+        let Some(found) = in_force.iter().find(|found| found.relationship.partner == *partner) else {
             continue;
         };
-        let own = active
-            .iter()
-            .map(|found| &found.delegation)
-            .filter(|held| held.partner == *partner);
-        let held = Held {
-            relationship: &found.relationship,
-            delegations: own.collect(),
-            agreement_accepted,
-        };
+        let own = active.iter().map(|found| &found.delegation).filter(|held| held.partner == *partner);
+        let held = Held { relationship: &found.relationship, delegations: own.collect(), agreement_accepted };
         for action in Action::ALL {
-            explain_action(
-                calls,
-                action,
-                &held,
-                &subscriptions,
-                &mut |target, decision| {
-                    explanations.push(wire::AccessExplanation {
-                        partner: format!("partners/{partner}"),
-                        partner_display_name: found.partner_display_name.clone(),
-                        action: convert::action(action).into(),
-                        target: Some(target),
-                        decision: Some(decision),
-                    });
-                },
-            );
+            explain_action(calls, action, &held, &subscriptions, &mut |target, decision| {
+                explanations.push(wire::AccessExplanation {
+                    partner: format!("partners/{partner}"),
+                    partner_display_name: found.partner_display_name.clone(),
+                    action: convert::action(action).into(),
+                    target: Some(target),
+                    decision: Some(decision),
+                });
+            });
         }
     }
     if explanations.is_empty() && directory::customer(tx, customer).await?.is_none() {
         return Err(Error::NotFound(format!("customers/{customer}")));
     }
-    Ok(wire::ExplainAccessResponse {
-        explanations,
-        next_page_token,
-    })
+    Ok(wire::ExplainAccessResponse { explanations, next_page_token })
 }
 
 /// One action on everything it can be done on.
@@ -315,26 +228,14 @@ fn explain_action(
     let on_services = matches!(action.target(), TargetKind::Service | TargetKind::Either);
     for service in services.iter().filter(|_| on_services) {
         let decision = answer(calls, partner, action, held, (service, None));
-        tell(
-            access_explanation::Target::Service(service.id.to_string()),
-            decision,
-        );
+        tell(access_explanation::Target::Service(service.id.to_string()), decision);
     }
-    let on_subscriptions = matches!(
-        action.target(),
-        TargetKind::Subscription | TargetKind::Either
-    );
+    let on_subscriptions = matches!(action.target(), TargetKind::Subscription | TargetKind::Either);
     for subscription in subscriptions.iter().filter(|_| on_subscriptions) {
-        let Some(service) = services
-            .iter()
-            .find(|service| service.id == subscription.service)
-        else {
+        let Some(service) = services.iter().find(|service| service.id == subscription.service) else {
             continue;
         };
         let decision = answer(calls, partner, action, held, (service, Some(subscription)));
-        tell(
-            access_explanation::Target::Subscription(subscription.name()),
-            decision,
-        );
+        tell(access_explanation::Target::Subscription(subscription.name()), decision);
     }
 }

@@ -16,21 +16,12 @@ use crate::store::agreement as table;
 use crate::wire::agreement as convert;
 
 /// Lets in who may see what a customer has agreed to: the customer, and partners with a relationship with it.
-pub(super) async fn expect_party(
-    tx: &mut Tx,
-    caller: &Caller,
-    customer: &TenantId,
-    name: &str,
-) -> Result<(), Error> {
+pub(super) async fn expect_party(tx: &mut Tx, caller: &Caller, customer: &TenantId, name: &str) -> Result<(), Error> {
     let View::Partner(partner) = view_of(caller, customer, name)? else {
         return Ok(());
     };
     let in_force = crate::store::relationship::in_force(tx, customer, &partner).await?;
-    if in_force.is_empty() {
-        Err(Error::NotFound(name.to_owned()))
-    } else {
-        Ok(())
-    }
+    if in_force.is_empty() { Err(Error::NotFound(name.to_owned())) } else { Ok(()) }
 }
 
 pub(super) async fn get_agreement_status(
@@ -39,17 +30,11 @@ pub(super) async fn get_agreement_status(
     request: wire::GetAgreementStatusRequest,
 ) -> Result<wire::AgreementStatus, Error> {
     let pattern = || Error::invalid("name", "give customers/{customer}/agreementStatus");
-    let parent = request
-        .name
-        .strip_suffix("/agreementStatus")
-        .ok_or_else(pattern)?;
+    let parent = request.name.strip_suffix("/agreementStatus").ok_or_else(pattern)?;
     let customer = crate::wire::customer("name", parent).map_err(|_| pattern())?;
     let mut tx = store::read(&calls.pool).await?;
     expect_party(&mut tx, &caller, &customer, &request.name).await?;
-    if crate::store::directory::customer(&mut tx, &customer)
-        .await?
-        .is_none()
-    {
+    if crate::store::directory::customer(&mut tx, &customer).await?.is_none() {
         return Err(Error::NotFound(request.name));
     }
     let policy = &calls.process.policy;
@@ -66,23 +51,12 @@ pub(super) async fn list_agreement_acceptances(
     request: wire::ListAgreementAcceptancesRequest,
 ) -> Result<wire::ListAgreementAcceptancesResponse, Error> {
     let customer = crate::wire::customer("parent", &request.parent)?;
-    let page = crate::wire::page(
-        format!("agreements {customer}"),
-        request.page_size,
-        &request.page_token,
-    )?;
-    let after = if page.after.is_empty() {
-        Uuid::nil()
-    } else {
-        page_id(&page.after)?
-    };
+    let page = crate::wire::page(format!("agreements {customer}"), request.page_size, &request.page_token)?;
+    let after = if page.after.is_empty() { Uuid::nil() } else { page_id(&page.after)? };
     let mut tx = store::read(&calls.pool).await?;
     expect_party(&mut tx, &caller, &customer, &request.parent).await?;
     let rows = table::list(&mut tx, &customer, after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |acceptance| acceptance.id.to_string());
     let agreement_acceptances = rows.iter().map(convert::acceptance).collect();
-    Ok(wire::ListAgreementAcceptancesResponse {
-        agreement_acceptances,
-        next_page_token,
-    })
+    Ok(wire::ListAgreementAcceptancesResponse { agreement_acceptances, next_page_token })
 }

@@ -31,10 +31,7 @@ pub(super) async fn get_delegation(
         View::Partner(partner) => found.delegation.partner == *partner, // I12
     });
     let found = found.ok_or(Error::NotFound(request.name))?;
-    Ok(convert::delegation(
-        &found.delegation,
-        &found.partner_display_name,
-    ))
+    Ok(convert::delegation(&found.delegation, &found.partner_display_name))
 }
 
 pub(super) async fn list_delegations(
@@ -59,16 +56,10 @@ pub(super) async fn list_delegations(
     };
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::list(&mut tx, &customer, &filter, after, page.limit()).await?;
-    let (rows, next_page_token) = page.cut(rows, |found| {
-        format!("{} {}", found.delegation.service, found.delegation.id)
-    });
-    let delegations = rows
-        .iter()
-        .map(|found| convert::delegation(&found.delegation, &found.partner_display_name));
-    Ok(wire::ListDelegationsResponse {
-        delegations: delegations.collect(),
-        next_page_token,
-    })
+    let (rows, next_page_token) =
+        page.cut(rows, |found| format!("{} {}", found.delegation.service, found.delegation.id));
+    let delegations = rows.iter().map(|found| convert::delegation(&found.delegation, &found.partner_display_name));
+    Ok(wire::ListDelegationsResponse { delegations: delegations.collect(), next_page_token })
 }
 
 pub(super) async fn remove_delegation(
@@ -111,35 +102,17 @@ impl outbox::Change for Remove<'_> {
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<wire::Delegation, Error> {
         let held = held(scope, &self.name, self.etag).await?;
-        let end = End {
-            time: scope.now,
-            by: self.actor.to_owned(),
-            reason: self.reason.clone(),
-        };
+        let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.clone() };
         let name = held.delegation.name();
         let ended = held.delegation.after(Verb::Remove, end);
-        let ended = ended.map_err(|end| Error::DelegationEnded {
-            delegation: name,
-            end,
-        })?;
+        let ended = ended.map_err(|end| Error::DelegationEnded { delegation: name, end })?;
         let before = (&held.delegation, held.partner_display_name.as_str());
-        write_end(
-            self.calls,
-            scope,
-            "delegation.removedByCustomer",
-            before,
-            &ended,
-        )
-        .await
+        write_end(self.calls, scope, "delegation.removedByCustomer", before, &ended).await
     }
 }
 
 /// The delegation as it stands, when it is still as the caller read it.
-async fn held(
-    scope: &mut Scope<'_>,
-    name: &convert::Name,
-    etag: &str,
-) -> Result<table::Found, Error> {
+async fn held(scope: &mut Scope<'_>, name: &convert::Name, etag: &str) -> Result<table::Found, Error> {
     let found = table::find(scope.tx, &name.customer, name.relationship, name.id).await?;
     let found = found.ok_or_else(|| {
         let relationship = relationship::name(&name.customer, name.relationship);
@@ -185,10 +158,7 @@ pub(super) async fn write_grant(
     actor: &str,
 ) -> Result<wire::Delegation, Error> {
     if !table::insert(scope.tx, granted).await? {
-        return Err(Error::ConcurrentAcceptance(format!(
-            "customers/{}",
-            granted.customer
-        )));
+        return Err(Error::ConcurrentAcceptance(format!("customers/{}", granted.customer)));
     }
     let after = convert::delegation(granted, partner_display_name);
     let change = Change {
@@ -245,44 +215,23 @@ impl outbox::Change for Reassign<'_> {
         &self.key
     }
 
-    async fn apply(
-        &self,
-        scope: &mut Scope<'_>,
-    ) -> Result<wire::ReassignDelegationResponse, Error> {
+    async fn apply(&self, scope: &mut Scope<'_>) -> Result<wire::ReassignDelegationResponse, Error> {
         let held = held(scope, &self.name, self.etag).await?;
         let customer = &self.name.customer;
         let receivers = crate::store::relationship::in_force(scope.tx, customer, &self.to).await?;
-        let receiver = receivers
-            .iter()
-            .find(|receiver| receiver.state == relationship::State::Active);
+        let receiver = receivers.iter().find(|receiver| receiver.state == relationship::State::Active);
         let active = table::active(scope.tx, customer).await?;
         let receiver_holds = active.iter().map(|found| &found.delegation).find(|other| {
-            other.partner == self.to
-                && other.service == held.delegation.service
-                && other.state == State::Active
+            other.partner == self.to && other.service == held.delegation.service && other.state == State::Active
         });
-        let end = End {
-            time: scope.now,
-            by: self.actor.to_owned(),
-            reason: self.reason.clone(),
-        };
-        let (ended, granted) =
-            domain::reassign(&held.delegation, receiver, receiver_holds, scope.id(), end).map_err(
-                |why| Error::CannotReassign {
-                    delegation: held.delegation.name(),
-                    to: self.to.clone(),
-                    why,
-                },
-            )?;
+        let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.clone() };
+        let (ended, granted) = domain::reassign(&held.delegation, receiver, receiver_holds, scope.id(), end)
+            .map_err(|why| Error::CannotReassign { delegation: held.delegation.name(), to: self.to.clone(), why })?;
         let to = crate::store::directory::partner(scope.tx, &self.to).await?;
         let to_display_name = to.map(|partner| partner.display_name).unwrap_or_default();
         let before = (&held.delegation, held.partner_display_name.as_str());
         let ended = write_end(self.calls, scope, "delegation.reassigned", before, &ended).await?;
-        let granted =
-            write_grant(self.calls, scope, &granted, &to_display_name, self.actor).await?;
-        Ok(wire::ReassignDelegationResponse {
-            ended: Some(ended),
-            granted: Some(granted),
-        })
+        let granted = write_grant(self.calls, scope, &granted, &to_display_name, self.actor).await?;
+        Ok(wire::ReassignDelegationResponse { ended: Some(ended), granted: Some(granted) })
     }
 }

@@ -15,18 +15,14 @@ impl outbox::Delivery for ToNotification {
     type Error = Status;
 
     async fn deliver(&self, records: Vec<Record>) -> Result<(), Status> {
-        let envelopes: Result<Vec<EventEnvelope>, _> = records
-            .iter()
-            .map(|record| EventEnvelope::decode(record.payload.as_slice()))
-            .collect();
+        let envelopes: Result<Vec<EventEnvelope>, _> =
+            records.iter().map(|record| EventEnvelope::decode(record.payload.as_slice())).collect();
         let envelopes = envelopes.map_err(|error| Status::data_loss(error.to_string()))?;
         // The events of one call go together, as a part of its trace.
         for together in envelopes.chunk_by(|one, next| one.traceparent == next.traceparent) {
             let span = tracing::info_span!("deliver_events", count = together.len());
             telemetry::with_remote_parent(&span, &together[0].traceparent);
-            let request = IngestEventsRequest {
-                envelopes: together.to_vec(),
-            };
+            let request = IngestEventsRequest { envelopes: together.to_vec() };
             // Events are recognized by their id, so sending some twice does no harm.
             let mut client = IngestServiceClient::new(self.0.calls().repeatable());
             client.ingest_events(request).instrument(span).await?;

@@ -30,11 +30,7 @@ pub(super) async fn get_relationship(
     let found = found.ok_or(Error::NotFound(request.name))?;
     let services = table::services_of_customer(&mut tx, &customer).await?;
     let services = services.get(&id).map(Vec::as_slice).unwrap_or_default();
-    Ok(convert::relationship(
-        &found,
-        services,
-        &calls.process.policy,
-    ))
+    Ok(convert::relationship(&found, services, &calls.process.policy))
 }
 
 pub(super) async fn list_relationships(
@@ -44,14 +40,8 @@ pub(super) async fn list_relationships(
 ) -> Result<wire::ListRelationshipsResponse, Error> {
     let pairs = api::filter::parse(&request.filter, &["partner", "state"])
         .map_err(|problem| Error::invalid("filter", problem))?;
-    let state = pairs
-        .get("state")
-        .map(|text| convert::state_filter(text))
-        .transpose()?;
-    let mut partner = pairs
-        .get("partner")
-        .map(|name| crate::wire::partner("filter", name))
-        .transpose()?;
+    let state = pairs.get("state").map(|text| convert::state_filter(text)).transpose()?;
+    let mut partner = pairs.get("partner").map(|name| crate::wire::partner("filter", name)).transpose()?;
     if request.parent == "customers/-" {
         return list_of_partner(calls, &caller, request, partner, state).await;
     }
@@ -68,20 +58,9 @@ pub(super) async fn list_relationships(
     }
     let scope = format!("relationships {customer} {partner:?} {state:?}");
     let page = crate::wire::page(scope, request.page_size, &request.page_token)?;
-    let after = if page.after.is_empty() {
-        Uuid::nil()
-    } else {
-        page_id(&page.after)?
-    };
+    let after = if page.after.is_empty() { Uuid::nil() } else { page_id(&page.after)? };
     let mut tx = store::read(&calls.pool).await?;
-    let rows = table::of_customer(
-        &mut tx,
-        &customer,
-        (partner.as_ref(), state),
-        after,
-        page.limit(),
-    )
-    .await?;
+    let rows = table::of_customer(&mut tx, &customer, (partner.as_ref(), state), after, page.limit()).await?;
     let services = table::services_of_customer(&mut tx, &customer).await?;
     let (rows, next_page_token) = page.cut(rows, |found| found.relationship.id.to_string());
     Ok(listed(&calls, &rows, &services, next_page_token))
@@ -100,35 +79,25 @@ async fn list_of_partner(
         (PrincipalKind::Partner, Some(asked)) if asked == caller.tenant => asked,
         (PrincipalKind::Operator, Some(asked)) => asked,
         (PrincipalKind::Operator, None) => {
-            return Err(Error::invalid(
-                "filter",
-                "name the partner: partner = \"partners/…\"",
-            ));
+            return Err(Error::invalid("filter", "name the partner: partner = \"partners/…\""));
         }
         (
-            PrincipalKind::Partner
-            | PrincipalKind::Customer
-            | PrincipalKind::Workload
-            | PrincipalKind::Unspecified,
+            PrincipalKind::Partner | PrincipalKind::Customer | PrincipalKind::Workload | PrincipalKind::Unspecified,
             _,
         ) => {
             return Err(Error::NotFound(request.parent));
         }
     };
-    let page = crate::wire::page(
-        format!("relationships of {partner} {state:?}"),
-        request.page_size,
-        &request.page_token,
-    )?;
+    let page =
+        crate::wire::page(format!("relationships of {partner} {state:?}"), request.page_size, &request.page_token)?;
     let (customer, id) = match page.after.split_once(' ') {
         Some((customer, id)) => (customer, page_id(id)?),
         None => ("", Uuid::nil()),
     };
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::of_partner(&mut tx, &partner, state, (customer, id), page.limit()).await?;
-    let (rows, next_page_token) = page.cut(rows, |found| {
-        format!("{} {}", found.relationship.customer, found.relationship.id)
-    });
+    let (rows, next_page_token) =
+        page.cut(rows, |found| format!("{} {}", found.relationship.customer, found.relationship.id));
     let services = match (rows.first(), rows.last()) {
         (Some(first), Some(last)) => {
             let (from, to) = (&first.relationship.customer, &last.relationship.customer);
@@ -146,22 +115,15 @@ fn listed(
     next_page_token: String,
 ) -> wire::ListRelationshipsResponse {
     let relationships = rows.iter().map(|found| {
-        let services = services
-            .get(&found.relationship.id)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let services = services.get(&found.relationship.id).map(Vec::as_slice).unwrap_or_default();
         convert::relationship(found, services, &calls.process.policy)
     });
-    wire::ListRelationshipsResponse {
-        relationships: relationships.collect(),
-        next_page_token,
-    }
+    wire::ListRelationshipsResponse { relationships: relationships.collect(), next_page_token }
 }
 
 /// The id in a page token of ours.
 pub(super) fn page_id(text: &str) -> Result<Uuid, Error> {
-    Uuid::try_parse(text)
-        .map_err(|_| Error::invalid("page_token", "use the next_page_token of the same list"))
+    Uuid::try_parse(text).map_err(|_| Error::invalid("page_token", "use the next_page_token of the same list"))
 }
 
 pub(super) async fn get_partner_customer(
@@ -173,14 +135,9 @@ pub(super) async fn get_partner_customer(
     expect_partner(&caller, &partner, &request.name)?;
     let mut tx = store::read(&calls.pool).await?;
     // R25: the record exists exactly while the relationship does.
-    let found = table::customer(&mut tx, &partner, &customer)
-        .await?
-        .ok_or(Error::NotFound(request.name))?;
+    let found = table::customer(&mut tx, &partner, &customer).await?.ok_or(Error::NotFound(request.name))?;
     let services = table::services_of_partner(&mut tx, &partner, &customer, &customer).await?;
-    let services = services
-        .get(&found.relationship)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let services = services.get(&found.relationship).map(Vec::as_slice).unwrap_or_default();
     Ok(convert::partner_customer(&found, services))
 }
 
@@ -191,11 +148,7 @@ pub(super) async fn list_partner_customers(
 ) -> Result<wire::ListPartnerCustomersResponse, Error> {
     let partner = crate::wire::partner("parent", &request.parent)?;
     expect_partner(&caller, &partner, &request.parent)?;
-    let page = crate::wire::page(
-        format!("customers of {partner}"),
-        request.page_size,
-        &request.page_token,
-    )?;
+    let page = crate::wire::page(format!("customers of {partner}"), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::customers(&mut tx, &partner, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |found| found.customer.to_string());
@@ -206,16 +159,7 @@ pub(super) async fn list_partner_customers(
         (Some(_), None) | (None, Some(_)) | (None, None) => table::DelegatedServices::new(),
     };
     let partner_customers = rows.iter().map(|found| {
-        convert::partner_customer(
-            found,
-            services
-                .get(&found.relationship)
-                .map(Vec::as_slice)
-                .unwrap_or_default(),
-        )
+        convert::partner_customer(found, services.get(&found.relationship).map(Vec::as_slice).unwrap_or_default())
     });
-    Ok(wire::ListPartnerCustomersResponse {
-        partner_customers: partner_customers.collect(),
-        next_page_token,
-    })
+    Ok(wire::ListPartnerCustomersResponse { partner_customers: partner_customers.collect(), next_page_token })
 }

@@ -17,14 +17,8 @@ use crate::wire::subscription as convert;
 /// Workloads see subscriptions when they keep the records or check access.
 fn expect_trusted(calls: &Calls, caller: &Caller, name: &str) -> Result<(), Error> {
     let policy = &calls.process.policy;
-    let trusted = ["subscriptions.write", "access.check_any"]
-        .iter()
-        .any(|it| policy.permits(it, &caller.roles));
-    if caller.kind != PrincipalKind::Workload || trusted {
-        Ok(())
-    } else {
-        Err(Error::NotFound(name.to_owned()))
-    }
+    let trusted = ["subscriptions.write", "access.check_any"].iter().any(|it| policy.permits(it, &caller.roles));
+    if caller.kind != PrincipalKind::Workload || trusted { Ok(()) } else { Err(Error::NotFound(name.to_owned())) }
 }
 
 pub(super) async fn get_subscription(
@@ -36,9 +30,7 @@ pub(super) async fn get_subscription(
     expect_trusted(&calls, &caller, &request.name)?;
     let mut tx = store::read(&calls.pool).await?;
     expect_party(&mut tx, &caller, &customer, &request.name).await?;
-    let found = table::find(&mut tx, &customer, &id)
-        .await?
-        .ok_or(Error::NotFound(request.name))?;
+    let found = table::find(&mut tx, &customer, &id).await?.ok_or(Error::NotFound(request.name))?;
     Ok(convert::subscription(&found))
 }
 
@@ -49,20 +41,13 @@ pub(super) async fn list_subscriptions(
 ) -> Result<wire::ListSubscriptionsResponse, Error> {
     let customer = crate::wire::customer("parent", &request.parent)?;
     expect_trusted(&calls, &caller, &request.parent)?;
-    let page = crate::wire::page(
-        format!("subscriptions {customer}"),
-        request.page_size,
-        &request.page_token,
-    )?;
+    let page = crate::wire::page(format!("subscriptions {customer}"), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     expect_party(&mut tx, &caller, &customer, &request.parent).await?;
     let rows = table::list(&mut tx, &customer, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |subscription| subscription.id.clone());
     let subscriptions = rows.iter().map(convert::subscription).collect();
-    Ok(wire::ListSubscriptionsResponse {
-        subscriptions,
-        next_page_token,
-    })
+    Ok(wire::ListSubscriptionsResponse { subscriptions, next_page_token })
 }
 
 pub(super) async fn update_subscription(
@@ -70,20 +55,10 @@ pub(super) async fn update_subscription(
     caller: Arc<Caller>,
     request: wire::UpdateSubscriptionRequest,
 ) -> Result<Done<wire::Subscription>, Error> {
-    let from = request
-        .subscription
-        .as_ref()
-        .ok_or_else(|| Error::invalid("subscription", "is required"))?;
+    let from = request.subscription.as_ref().ok_or_else(|| Error::invalid("subscription", "is required"))?;
     let (customer, id) = convert::name("subscription.name", &from.name)?;
     let actor = caller.user_name();
-    let change = Update {
-        calls: &calls,
-        key: format!("customers/{customer}"),
-        customer,
-        id,
-        from,
-        request: &request,
-    };
+    let change = Update { calls: &calls, key: format!("customers/{customer}"), customer, id, from, request: &request };
     let asked = change_request(&actor, "UpdateSubscription", &request.request_id, &request)?;
     calls.outbox.change(&asked, &change).await
 }
@@ -112,21 +87,14 @@ impl outbox::Change for Update<'_> {
         let onto = match table::find(scope.tx, &self.customer, &self.id).await? {
             Some(found) => {
                 crate::wire::check_etag(&self.from.name, &self.from.etag, found.version)?;
-                let fields =
-                    super::directory::fields(self.request.update_mask.as_ref(), convert::FIELDS)?;
+                let fields = super::directory::fields(self.request.update_mask.as_ref(), convert::FIELDS)?;
                 convert::merged(found, self.from, &fields)?
             }
-            None if self.request.allow_missing => {
-                convert::merged(self.blank()?, self.from, convert::FIELDS)?
-            }
+            None if self.request.allow_missing => convert::merged(self.blank()?, self.from, convert::FIELDS)?,
             None => return Err(Error::NotFound(self.from.name.clone())),
         };
         self.expect_known(&onto)?;
-        let written = Subscription {
-            update_time: scope.now,
-            version: onto.version + 1,
-            ..onto
-        };
+        let written = Subscription { update_time: scope.now, version: onto.version + 1, ..onto };
         table::write(scope.tx, &written).await?;
         Ok(convert::subscription(&written))
     }
@@ -153,14 +121,7 @@ impl Update<'_> {
         if policy.service(&subscription.service).is_some() {
             return Ok(());
         }
-        let known = policy
-            .services
-            .iter()
-            .map(|service| service.id.to_string())
-            .collect();
-        Err(Error::ServiceUnknown {
-            service: subscription.service.to_string(),
-            known,
-        })
+        let known = policy.services.iter().map(|service| service.id.to_string()).collect();
+        Err(Error::ServiceUnknown { service: subscription.service.to_string(), known })
     }
 }

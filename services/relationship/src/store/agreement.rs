@@ -8,9 +8,11 @@ use crate::domain::agreement::{Acceptance, Method, Signer};
 
 const OF: &str = "SELECT id, customer, agreement, version, method, first_name, last_name, email, phone, accept_time_us,
      create_time_us FROM agreement_acceptances WHERE customer = $1 AND agreement = $2 ORDER BY id LIMIT 1";
-const LIST: &str = "SELECT id, customer, agreement, version, method, first_name, last_name, email, phone, accept_time_us,
+const LIST: &str =
+    "SELECT id, customer, agreement, version, method, first_name, last_name, email, phone, accept_time_us,
      create_time_us FROM agreement_acceptances WHERE customer = $1 AND id > $2 ORDER BY id LIMIT $3";
-const INSERT: &str = "INSERT INTO agreement_acceptances (id, customer, agreement, version, method, first_name, last_name,
+const INSERT: &str =
+    "INSERT INTO agreement_acceptances (id, customer, agreement, version, method, first_name, last_name,
      email, phone, accept_time_us, create_time_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const METHODS: [Method; 2] = [Method::Direct, Method::Attested];
@@ -47,12 +49,7 @@ impl TryFrom<Row> for Acceptance {
             agreement: row.agreement,
             version: row.version,
             method: super::value("agreement_acceptances", &METHODS, method_text, &row.method)?,
-            signer: Signer {
-                first_name: row.first_name,
-                last_name: row.last_name,
-                email: row.email,
-                phone: row.phone,
-            },
+            signer: Signer { first_name: row.first_name, last_name: row.last_name, email: row.email, phone: row.phone },
             accept_time: Time::from_micros(row.accept_time_us),
             create_time: Time::from_micros(row.create_time_us),
         })
@@ -60,23 +57,16 @@ impl TryFrom<Row> for Acceptance {
 }
 
 /// The first acceptance of an agreement by a customer.
-pub async fn of(
-    tx: &mut Tx,
-    customer: &TenantId,
-    agreement: &str,
-) -> Result<Option<Acceptance>, Failure> {
-    let row: Option<Row> = on!(tx, tx => sqlx::query_as(OF).bind(customer.as_str()).bind(agreement).fetch_optional(&mut **tx).await?);
+pub async fn of(tx: &mut Tx, customer: &TenantId, agreement: &str) -> Result<Option<Acceptance>, Failure> {
+    let row: Option<Row> =
+        on!(tx, tx => sqlx::query_as(OF).bind(customer.as_str()).bind(agreement).fetch_optional(&mut **tx).await?);
     row.map(Acceptance::try_from).transpose()
 }
 
 /// Acceptances of a customer after an id, in order.
-pub async fn list(
-    tx: &mut Tx,
-    customer: &TenantId,
-    after: Uuid,
-    limit: i64,
-) -> Result<Vec<Acceptance>, Failure> {
-    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(LIST).bind(customer.as_str()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
+pub async fn list(tx: &mut Tx, customer: &TenantId, after: Uuid, limit: i64) -> Result<Vec<Acceptance>, Failure> {
+    let rows: Vec<Row> =
+        on!(tx, tx => sqlx::query_as(LIST).bind(customer.as_str()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
     rows.into_iter().map(Acceptance::try_from).collect()
 }
 

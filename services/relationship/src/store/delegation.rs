@@ -6,15 +6,18 @@ use store::{Failure, Tx, on};
 
 use crate::domain::delegation::{Delegation, End, State};
 
-const FIND: &str = "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
+const FIND: &str =
+    "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
      d.end_time_us, d.ended_by, d.end_reason, d.version, p.display_name AS partner_display_name
      FROM delegations d JOIN partners p ON p.id = d.partner
      WHERE d.id = $1 AND d.customer = $2 AND d.relationship = $3";
-const ACTIVE: &str = "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
+const ACTIVE: &str =
+    "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
      d.end_time_us, d.ended_by, d.end_reason, d.version, p.display_name AS partner_display_name
      FROM delegations d JOIN partners p ON p.id = d.partner
      WHERE d.customer = $1 AND d.state = 'ACTIVE' ORDER BY d.service, d.id";
-const LIST: &str = "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
+const LIST: &str =
+    "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
      d.end_time_us, d.ended_by, d.end_reason, d.version, p.display_name AS partner_display_name
      FROM delegations d JOIN partners p ON p.id = d.partner
      WHERE d.customer = $1 AND (d.service, d.id) > ($2, $3)
@@ -25,7 +28,8 @@ const LIST: &str = "SELECT d.id, d.relationship, d.customer, d.partner, d.servic
      ORDER BY d.service, d.id LIMIT $9";
 
 /// R24: the partial unique index refuses a second holder, also of a concurrent acceptance.
-const INSERT: &str = "INSERT INTO delegations (id, relationship, customer, partner, service, exclusive, state, create_time_us,
+const INSERT: &str =
+    "INSERT INTO delegations (id, relationship, customer, partner, service, exclusive, state, create_time_us,
      end_time_us, ended_by, end_reason, version)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, '', '', $9)
      ON CONFLICT DO NOTHING";
@@ -93,20 +97,12 @@ impl TryFrom<Row> for Found {
             end,
             version: row.version,
         };
-        Ok(Found {
-            delegation,
-            partner_display_name: row.partner_display_name,
-        })
+        Ok(Found { delegation, partner_display_name: row.partner_display_name })
     }
 }
 
 /// A delegation of a customer, on a relationship.
-pub async fn find(
-    tx: &mut Tx,
-    customer: &TenantId,
-    relationship: Uuid,
-    id: Uuid,
-) -> Result<Option<Found>, Failure> {
+pub async fn find(tx: &mut Tx, customer: &TenantId, relationship: Uuid, id: Uuid) -> Result<Option<Found>, Failure> {
     let row: Option<Row> = on!(tx, tx => sqlx::query_as(FIND)
         .bind(id)
         .bind(customer.as_str())
@@ -118,8 +114,7 @@ pub async fn find(
 
 /// All active delegations of a customer: as many as it has services and partners, a handful.
 pub async fn active(tx: &mut Tx, customer: &TenantId) -> Result<Vec<Found>, Failure> {
-    let rows: Vec<Row> =
-        on!(tx, tx => sqlx::query_as(ACTIVE).bind(customer.as_str()).fetch_all(&mut **tx).await?);
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(ACTIVE).bind(customer.as_str()).fetch_all(&mut **tx).await?);
     rows.into_iter().map(Found::try_from).collect()
 }
 
@@ -180,10 +175,7 @@ pub async fn insert(tx: &mut Tx, delegation: &Delegation) -> Result<bool, Failur
 /// Writes the end of a delegation. False when it has changed since it was read.
 pub async fn end(tx: &mut Tx, ended: &Delegation) -> Result<bool, Failure> {
     let Some(end) = &ended.end else {
-        return Err(Failure::inconsistent(
-            "delegations",
-            "a delegation ends without an end",
-        ));
+        return Err(Failure::inconsistent("delegations", "a delegation ends without an end"));
     };
     let rows = on!(tx, tx => sqlx::query(END)
         .bind(ended.id)

@@ -6,45 +6,33 @@ use store::{Failure, Tx, on};
 
 use crate::domain::directory::{Customer, Partner, Status, Tenant, Tier, User};
 
-const PARTNER: &str =
-    "SELECT id, display_name, verified_domain, country, tier, signed_contract, status,
+const PARTNER: &str = "SELECT id, display_name, verified_domain, country, tier, signed_contract, status,
      create_time_us, update_time_us, version FROM partners WHERE id = $1";
-const PARTNERS: &str =
-    "SELECT id, display_name, verified_domain, country, tier, signed_contract, status,
+const PARTNERS: &str = "SELECT id, display_name, verified_domain, country, tier, signed_contract, status,
      create_time_us, update_time_us, version FROM partners WHERE id > $1 ORDER BY id LIMIT $2";
-const INSERT_PARTNER: &str =
-    "INSERT INTO partners (id, display_name, verified_domain, country, tier, signed_contract,
+const INSERT_PARTNER: &str = "INSERT INTO partners (id, display_name, verified_domain, country, tier, signed_contract,
      status, create_time_us, update_time_us, version)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING";
-const UPDATE_PARTNER: &str =
-    "UPDATE partners SET display_name = $2, verified_domain = $3, country = $4, tier = $5,
+const UPDATE_PARTNER: &str = "UPDATE partners SET display_name = $2, verified_domain = $3, country = $4, tier = $5,
      signed_contract = $6, status = $7, update_time_us = $8, version = $9 WHERE id = $1";
 
-const CUSTOMER: &str =
-    "SELECT id, display_name, country, domain, create_time_us, update_time_us, version
+const CUSTOMER: &str = "SELECT id, display_name, country, domain, create_time_us, update_time_us, version
      FROM customers WHERE id = $1";
-const CUSTOMERS: &str =
-    "SELECT id, display_name, country, domain, create_time_us, update_time_us, version
+const CUSTOMERS: &str = "SELECT id, display_name, country, domain, create_time_us, update_time_us, version
      FROM customers WHERE id > $1 ORDER BY id LIMIT $2";
-const INSERT_CUSTOMER: &str = "INSERT INTO customers (id, display_name, country, domain, create_time_us, update_time_us, version)
+const INSERT_CUSTOMER: &str =
+    "INSERT INTO customers (id, display_name, country, domain, create_time_us, update_time_us, version)
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING";
-const UPDATE_CUSTOMER: &str =
-    "UPDATE customers SET display_name = $2, country = $3, domain = $4, update_time_us = $5,
+const UPDATE_CUSTOMER: &str = "UPDATE customers SET display_name = $2, country = $3, domain = $4, update_time_us = $5,
      version = $6 WHERE id = $1";
 
 const USER: &str = "SELECT id, display_name, email, create_time_us, version FROM users WHERE tenant = $1 AND id = $2";
 const USERS: &str = "SELECT id, display_name, email, create_time_us, version FROM users
      WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3";
-const INSERT_USER: &str =
-    "INSERT INTO users (tenant, id, display_name, email, create_time_us, version)
+const INSERT_USER: &str = "INSERT INTO users (tenant, id, display_name, email, create_time_us, version)
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, id) DO NOTHING";
 
-const TIERS: [Tier; 4] = [
-    Tier::Direct,
-    Tier::IndirectProvider,
-    Tier::IndirectReseller,
-    Tier::Advisor,
-];
+const TIERS: [Tier; 4] = [Tier::Direct, Tier::IndirectProvider, Tier::IndirectReseller, Tier::Advisor];
 const STATUSES: [Status; 2] = [Status::Active, Status::Suspended];
 
 fn tier_text(tier: Tier) -> &'static str {
@@ -206,7 +194,8 @@ pub async fn customer(tx: &mut Tx, id: &TenantId) -> Result<Option<Customer>, Fa
 
 /// Customers after an id, in order.
 pub async fn customers(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Customer>, Failure> {
-    let rows: Vec<CustomerRow> = on!(tx, tx => sqlx::query_as(CUSTOMERS).bind(after).bind(limit).fetch_all(&mut **tx).await?);
+    let rows: Vec<CustomerRow> =
+        on!(tx, tx => sqlx::query_as(CUSTOMERS).bind(after).bind(limit).fetch_all(&mut **tx).await?);
     rows.into_iter().map(Customer::try_from).collect()
 }
 
@@ -252,18 +241,15 @@ pub async fn is_tenant(tx: &mut Tx, tenant: &Tenant) -> Result<bool, Failure> {
 
 /// The user, if registered.
 pub async fn user(tx: &mut Tx, tenant: &Tenant, id: &str) -> Result<Option<User>, Failure> {
-    let row: Option<UserRow> = on!(tx, tx => sqlx::query_as(USER).bind(tenant.name()).bind(id).fetch_optional(&mut **tx).await?);
+    let row: Option<UserRow> =
+        on!(tx, tx => sqlx::query_as(USER).bind(tenant.name()).bind(id).fetch_optional(&mut **tx).await?);
     Ok(row.map(|row| row.of(tenant)))
 }
 
 /// Users of a tenant after an id, in order.
-pub async fn users(
-    tx: &mut Tx,
-    tenant: &Tenant,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<User>, Failure> {
-    let rows: Vec<UserRow> = on!(tx, tx => sqlx::query_as(USERS).bind(tenant.name()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
+pub async fn users(tx: &mut Tx, tenant: &Tenant, after: &str, limit: i64) -> Result<Vec<User>, Failure> {
+    let rows: Vec<UserRow> =
+        on!(tx, tx => sqlx::query_as(USERS).bind(tenant.name()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
     Ok(rows.into_iter().map(|row| row.of(tenant)).collect())
 }
 

@@ -8,7 +8,8 @@ use store::{Failure, Tx, on};
 
 use crate::domain::relationship::{Relationship, State, Type};
 
-const IN_FORCE: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+const IN_FORCE: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.customer = $1 AND r.partner = $2 AND r.state <> 'TERMINATED' ORDER BY r.id";
@@ -16,19 +17,22 @@ const FIND: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origi
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.id = $1 AND r.customer = $2";
-const OF_CUSTOMER: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+const OF_CUSTOMER: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.customer = $1 AND r.id > $2
      AND (CAST($3 AS TEXT) IS NULL OR r.partner = $3) AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
      ORDER BY r.id LIMIT $5";
-const OF_PARTNER: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+const OF_PARTNER: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND (r.customer, r.id) > ($2, $3)
      AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
      ORDER BY r.customer, r.id LIMIT $5";
-const INSERT: &str = "INSERT INTO relationships (id, customer, partner, kind, state, origin_link, accept_time_us, acceptor, version)
+const INSERT: &str =
+    "INSERT INTO relationships (id, customer, partner, kind, state, origin_link, accept_time_us, acceptor, version)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /// A customer stands in the list exactly while a relationship is in force (R25, I7).
@@ -165,24 +169,19 @@ impl TryFrom<CustomerRow> for PartnerCustomer {
 }
 
 /// The relationships in force of a pair, at most one per type.
-pub async fn in_force(
-    tx: &mut Tx,
-    customer: &TenantId,
-    partner: &TenantId,
-) -> Result<Vec<Relationship>, Failure> {
+pub async fn in_force(tx: &mut Tx, customer: &TenantId, partner: &TenantId) -> Result<Vec<Relationship>, Failure> {
     let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(IN_FORCE)
         .bind(customer.as_str())
         .bind(partner.as_str())
         .fetch_all(&mut **tx)
         .await?);
-    rows.into_iter()
-        .map(|row| Found::try_from(row).map(|found| found.relationship))
-        .collect()
+    rows.into_iter().map(|row| Found::try_from(row).map(|found| found.relationship)).collect()
 }
 
 /// A relationship of a customer.
 pub async fn find(tx: &mut Tx, customer: &TenantId, id: Uuid) -> Result<Option<Found>, Failure> {
-    let row: Option<Row> = on!(tx, tx => sqlx::query_as(FIND).bind(id).bind(customer.as_str()).fetch_optional(&mut **tx).await?);
+    let row: Option<Row> =
+        on!(tx, tx => sqlx::query_as(FIND).bind(id).bind(customer.as_str()).fetch_optional(&mut **tx).await?);
     row.map(Found::try_from).transpose()
 }
 
@@ -285,13 +284,8 @@ fn grouped(rows: Vec<(Uuid, String)>) -> DelegatedServices {
 }
 
 /// The services of a customer that are delegated now.
-pub async fn services_of_customer(
-    tx: &mut Tx,
-    customer: &TenantId,
-) -> Result<DelegatedServices, Failure> {
-    Ok(grouped(
-        on!(tx, tx => sqlx::query_as(SERVICES_OF_CUSTOMER).bind(customer.as_str()).fetch_all(&mut **tx).await?),
-    ))
+pub async fn services_of_customer(tx: &mut Tx, customer: &TenantId) -> Result<DelegatedServices, Failure> {
+    Ok(grouped(on!(tx, tx => sqlx::query_as(SERVICES_OF_CUSTOMER).bind(customer.as_str()).fetch_all(&mut **tx).await?)))
 }
 
 /// The services delegated to a partner now, by the customers from one to another.

@@ -6,8 +6,7 @@ use store::{Failure, Tx, on};
 
 use crate::domain::subscription::{Status, Subscription};
 
-const FIND: &str =
-    "SELECT customer, id, service, status, original_reseller, partner_of_record, provisioned_by,
+const FIND: &str = "SELECT customer, id, service, status, original_reseller, partner_of_record, provisioned_by,
      update_time_us, version FROM subscriptions WHERE customer = $1 AND id = $2";
 const LIST: &str = "SELECT customer, id, service, status, original_reseller, partner_of_record, provisioned_by,
      update_time_us, version FROM subscriptions WHERE customer = $1 AND id > $2 ORDER BY id LIMIT $3";
@@ -49,14 +48,8 @@ impl TryFrom<Row> for Subscription {
             id: row.id,
             service: super::service("subscriptions", &row.service)?,
             status: super::value("subscriptions", &STATUSES, status_text, &row.status)?,
-            original_reseller: super::optional_tenant(
-                "subscriptions",
-                row.original_reseller.as_deref(),
-            )?,
-            partner_of_record: super::optional_tenant(
-                "subscriptions",
-                row.partner_of_record.as_deref(),
-            )?,
+            original_reseller: super::optional_tenant("subscriptions", row.original_reseller.as_deref())?,
+            partner_of_record: super::optional_tenant("subscriptions", row.partner_of_record.as_deref())?,
             provisioned_by: super::optional_tenant("subscriptions", row.provisioned_by.as_deref())?,
             update_time: Time::from_micros(row.update_time_us),
             version: row.version,
@@ -65,23 +58,16 @@ impl TryFrom<Row> for Subscription {
 }
 
 /// A subscription of a customer.
-pub async fn find(
-    tx: &mut Tx,
-    customer: &TenantId,
-    id: &str,
-) -> Result<Option<Subscription>, Failure> {
-    let row: Option<Row> = on!(tx, tx => sqlx::query_as(FIND).bind(customer.as_str()).bind(id).fetch_optional(&mut **tx).await?);
+pub async fn find(tx: &mut Tx, customer: &TenantId, id: &str) -> Result<Option<Subscription>, Failure> {
+    let row: Option<Row> =
+        on!(tx, tx => sqlx::query_as(FIND).bind(customer.as_str()).bind(id).fetch_optional(&mut **tx).await?);
     row.map(Subscription::try_from).transpose()
 }
 
 /// Subscriptions of a customer after an id, in order.
-pub async fn list(
-    tx: &mut Tx,
-    customer: &TenantId,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Subscription>, Failure> {
-    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(LIST).bind(customer.as_str()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
+pub async fn list(tx: &mut Tx, customer: &TenantId, after: &str, limit: i64) -> Result<Vec<Subscription>, Failure> {
+    let rows: Vec<Row> =
+        on!(tx, tx => sqlx::query_as(LIST).bind(customer.as_str()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
     rows.into_iter().map(Subscription::try_from).collect()
 }
 

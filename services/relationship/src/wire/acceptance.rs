@@ -13,19 +13,10 @@ use crate::error::Error;
 /// What a verified invitation asks for, from the wire.
 pub fn invitation(from: Option<&wire::VerifiedInvitation>) -> Result<Invitation, Error> {
     let from = from.ok_or_else(|| Error::invalid("invitation", "is required"))?;
-    let pattern = || {
-        Error::invalid(
-            "invitation.link",
-            "give partners/{partner}/invitationLinks/{link}",
-        )
-    };
-    let [partner, _] =
-        api::name::ids(&from.link, ["partners", "invitationLinks"]).ok_or_else(pattern)?;
-    let services: Result<BTreeSet<ServiceId>, Error> = from
-        .services
-        .iter()
-        .map(|id| super::service("invitation.services", id))
-        .collect();
+    let pattern = || Error::invalid("invitation.link", "give partners/{partner}/invitationLinks/{link}");
+    let [partner, _] = api::name::ids(&from.link, ["partners", "invitationLinks"]).ok_or_else(pattern)?;
+    let services: Result<BTreeSet<ServiceId>, Error> =
+        from.services.iter().map(|id| super::service("invitation.services", id)).collect();
     Ok(Invitation {
         partner: TenantId::parse(partner).map_err(|_| pattern())?,
         link: from.link.clone(),
@@ -41,10 +32,9 @@ fn kind(number: i32) -> Result<Type, Error> {
         Ok(wire::RelationshipType::Advisor) => Ok(Type::Advisor),
         Ok(wire::RelationshipType::IndirectProvider) => Ok(Type::IndirectProvider),
         Ok(wire::RelationshipType::IndirectReseller) => Ok(Type::IndirectReseller),
-        Ok(wire::RelationshipType::Unspecified) | Err(_) => Err(Error::invalid(
-            "invitation.type",
-            "give a type that RelationshipType names",
-        )),
+        Ok(wire::RelationshipType::Unspecified) | Err(_) => {
+            Err(Error::invalid("invitation.type", "give a type that RelationshipType names"))
+        }
     }
 }
 
@@ -56,23 +46,12 @@ pub fn answer(request: &wire::EstablishRequest) -> Result<Answer, Error> {
         let field = format!("replace[{index}]");
         let name = super::delegation::name(&field, name)?;
         if name.customer != customer {
-            return Err(Error::invalid(
-                field,
-                "name delegations of the accepting customer",
-            ));
+            return Err(Error::invalid(field, "name delegations of the accepting customer"));
         }
         replace.insert(name.id);
     }
-    let consent = request
-        .agreement
-        .as_ref()
-        .map(super::agreement::consent)
-        .transpose()?;
-    Ok(Answer {
-        customer,
-        consent,
-        replace,
-    })
+    let consent = request.agreement.as_ref().map(super::agreement::consent).transpose()?;
+    Ok(Answer { customer, consent, replace })
 }
 
 /// A failed condition as data.

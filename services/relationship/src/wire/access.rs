@@ -41,40 +41,27 @@ pub fn question(request: &wire::CheckAccessRequest) -> Result<Question, Error> {
         Some(check_access_request::Target::Subscription(name)) => {
             let (owner, id) = super::subscription::name("subscription", name)?;
             if owner != customer {
-                return Err(Error::invalid(
-                    "subscription",
-                    "name a subscription of the customer asked about",
-                ));
+                return Err(Error::invalid("subscription", "name a subscription of the customer asked about"));
             }
             Target::Subscription(id)
         }
-        Some(check_access_request::Target::Service(id)) => {
-            Target::Service(super::service("service", id)?)
-        }
+        Some(check_access_request::Target::Service(id)) => Target::Service(super::service("service", id)?),
         None => return Err(Error::invalid("target", "give a subscription or a service")),
     };
     match (action.target(), &target) {
-        (TargetKind::Subscription, Target::Service(_)) => Err(Error::invalid(
-            "subscription",
-            "this action needs a subscription",
-        )),
-        (TargetKind::Service, Target::Subscription(_)) => {
-            Err(Error::invalid("service", "this action needs a service"))
+        (TargetKind::Subscription, Target::Service(_)) => {
+            Err(Error::invalid("subscription", "this action needs a subscription"))
         }
+        (TargetKind::Service, Target::Subscription(_)) => Err(Error::invalid("service", "this action needs a service")),
         (TargetKind::Either | TargetKind::Subscription, Target::Subscription(_))
-        | (TargetKind::Either | TargetKind::Service, Target::Service(_)) => Ok(Question {
-            partner,
-            customer,
-            action,
-            target,
-        }),
+        | (TargetKind::Either | TargetKind::Service, Target::Service(_)) => {
+            Ok(Question { partner, customer, action, target })
+        }
     }
 }
 
 fn action_from(number: i32) -> Result<Action, Error> {
-    let found = Action::ALL
-        .into_iter()
-        .find(|known| i32::from(action(*known)) == number);
+    let found = Action::ALL.into_iter().find(|known| i32::from(action(*known)) == number);
     found.ok_or_else(|| Error::invalid("action", "give an action that Action names"))
 }
 

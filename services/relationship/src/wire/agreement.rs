@@ -10,16 +10,10 @@ use crate::error::Error;
 pub fn consent(consent: &wire::AgreementConsent) -> Result<Consent, Error> {
     let signer = consent.signer.clone().unwrap_or_default();
     if !signer.email.contains('@') {
-        return Err(Error::invalid(
-            "agreement.signer.email",
-            "give the e-mail address of who signs",
-        ));
+        return Err(Error::invalid("agreement.signer.email", "give the e-mail address of who signs"));
     }
-    let accept_time = consent
-        .accept_time
-        .as_ref()
-        .map(|time| super::time("agreement.accept_time", time))
-        .transpose()?;
+    let accept_time =
+        consent.accept_time.as_ref().map(|time| super::time("agreement.accept_time", time)).transpose()?;
     Ok(Consent {
         agreement: super::text("agreement.agreement", &consent.agreement, 1, 128)?,
         version: super::text("agreement.version", &consent.version, 1, 64)?,
@@ -73,11 +67,7 @@ pub fn acceptance(acceptance: &Acceptance) -> wire::AgreementAcceptance {
 
 /// Whether a customer has accepted what its cloud asks for.
 #[must_use]
-pub fn status(
-    name: String,
-    policy: &Policy,
-    acceptance: Option<&Acceptance>,
-) -> wire::AgreementStatus {
+pub fn status(name: String, policy: &Policy, acceptance: Option<&Acceptance>) -> wire::AgreementStatus {
     let required = policy.required_agreement.as_ref();
     wire::AgreementStatus {
         name,

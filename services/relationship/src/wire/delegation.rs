@@ -43,42 +43,21 @@ pub fn parent(field: &str, name: &str) -> Result<(TenantId, Option<Uuid>), Error
         };
         Some((TenantId::parse(customer).ok()?, relationship))
     });
-    ids.ok_or_else(|| {
-        Error::invalid(
-            field,
-            "give customers/{customer}/relationships/{relationship}, or - for all",
-        )
-    })
+    ids.ok_or_else(|| Error::invalid(field, "give customers/{customer}/relationships/{relationship}, or - for all"))
 }
 
 /// A filter of a list.
 pub fn filter(text: &str, relationship: Option<Uuid>) -> Result<Filter, Error> {
     let pairs = api::filter::parse(text, &["state", "service", "partner"])
         .map_err(|problem| Error::invalid("filter", problem))?;
-    let state = pairs
-        .get("state")
-        .map(|text| state_filter(text))
-        .transpose()?;
-    let service = pairs
-        .get("service")
-        .map(|id| super::service("filter", id))
-        .transpose()?;
-    let partner = pairs
-        .get("partner")
-        .map(|name| super::partner("filter", name))
-        .transpose()?;
-    Ok(Filter {
-        partner,
-        state,
-        service,
-        relationship,
-    })
+    let state = pairs.get("state").map(|text| state_filter(text)).transpose()?;
+    let service = pairs.get("service").map(|id| super::service("filter", id)).transpose()?;
+    let partner = pairs.get("partner").map(|name| super::partner("filter", name)).transpose()?;
+    Ok(Filter { partner, state, service, relationship })
 }
 
 fn state_filter(text: &str) -> Result<State, Error> {
-    let state = State::ALL
-        .into_iter()
-        .find(|state| state_text(*state) == text);
+    let state = State::ALL.into_iter().find(|state| state_text(*state) == text);
     state.ok_or_else(|| {
         let all: Vec<&str> = State::ALL.into_iter().map(state_text).collect();
         Error::invalid("filter", format!("state is one of {}", all.join(", ")))
@@ -106,10 +85,7 @@ pub fn delegation(delegation: &Delegation, partner_display_name: &str) -> wire::
         partner: format!("partners/{}", delegation.partner),
         partner_display_name: partner_display_name.to_owned(),
         service: delegation.service.to_string(),
-        profile: Some(wire::DelegationProfile {
-            kind: wire::DelegationProfileKind::Full.into(),
-            roles: Vec::new(),
-        }),
+        profile: Some(wire::DelegationProfile { kind: wire::DelegationProfileKind::Full.into(), roles: Vec::new() }),
         state: state(delegation.state).into(),
         create_time: Some(super::timestamp(delegation.create_time)),
         end_time: end.map(|end| super::timestamp(end.time)),

@@ -18,25 +18,15 @@ pub const USER_ID_CHARACTERS_MAX: usize = 128;
 /// `partners/{partner}` or `customers/{customer}`.
 pub fn tenant(field: &str, name: &str) -> Result<Tenant, Error> {
     let tenant = |id: &str| TenantId::parse(id).ok();
-    let partner = api::name::ids(name, ["partners"])
-        .and_then(|[id]| tenant(id))
-        .map(Tenant::Partner);
-    let found = partner.or_else(|| {
-        api::name::ids(name, ["customers"])
-            .and_then(|[id]| tenant(id))
-            .map(Tenant::Customer)
-    });
+    let partner = api::name::ids(name, ["partners"]).and_then(|[id]| tenant(id)).map(Tenant::Partner);
+    let found =
+        partner.or_else(|| api::name::ids(name, ["customers"]).and_then(|[id]| tenant(id)).map(Tenant::Customer));
     found.ok_or_else(|| Error::invalid(field, "give partners/{partner} or customers/{customer}"))
 }
 
 /// `partners/{partner}/users/{user}` or `customers/{customer}/users/{user}`.
 pub fn user_name(field: &str, name: &str) -> Result<(Tenant, String), Error> {
-    let pattern = || {
-        Error::invalid(
-            field,
-            "give partners/{partner}/users/{user} or customers/{customer}/users/{user}",
-        )
-    };
+    let pattern = || Error::invalid(field, "give partners/{partner}/users/{user} or customers/{customer}/users/{user}");
     let (parent, id) = name.rsplit_once("/users/").ok_or_else(pattern)?;
     let tenant = tenant(field, parent).map_err(|_| pattern())?;
     Ok((tenant, user_id(field, id)?))
@@ -51,57 +41,31 @@ pub fn user_id(field: &str, id: &str) -> Result<String, Error> {
 }
 
 /// The fields of a partner that can be written, as `update_mask` names them.
-pub const PARTNER_FIELDS: &[&str] = &[
-    "display_name",
-    "verified_domain",
-    "country",
-    "tier",
-    "signed_contract",
-    "status",
-];
+pub const PARTNER_FIELDS: &[&str] =
+    &["display_name", "verified_domain", "country", "tier", "signed_contract", "status"];
 /// The fields of a customer that can be written, as `update_mask` names them.
 pub const CUSTOMER_FIELDS: &[&str] = &["display_name", "country", "domain"];
 
 /// A partner with the named fields taken from the wire.
-pub fn merged_partner(
-    mut onto: Partner,
-    from: &wire::Partner,
-    fields: &[&str],
-) -> Result<Partner, Error> {
+pub fn merged_partner(mut onto: Partner, from: &wire::Partner, fields: &[&str]) -> Result<Partner, Error> {
     for field in fields {
         match *field {
             "display_name" => {
-                onto.display_name = super::text(
-                    "partner.display_name",
-                    &from.display_name,
-                    1,
-                    NAME_CHARACTERS_MAX,
-                )?;
+                onto.display_name = super::text("partner.display_name", &from.display_name, 1, NAME_CHARACTERS_MAX)?;
             }
             "verified_domain" => {
-                onto.verified_domain = super::text(
-                    "partner.verified_domain",
-                    &from.verified_domain,
-                    0,
-                    DOMAIN_CHARACTERS_MAX,
-                )?;
+                onto.verified_domain =
+                    super::text("partner.verified_domain", &from.verified_domain, 0, DOMAIN_CHARACTERS_MAX)?;
             }
             "country" => onto.country = super::country("partner.country", &from.country)?,
             "tier" => onto.tier = tier_from(from.tier)?,
             "signed_contract" => {
-                onto.signed_contract = super::text(
-                    "partner.signed_contract",
-                    &from.signed_contract,
-                    0,
-                    NAME_CHARACTERS_MAX,
-                )?;
+                onto.signed_contract =
+                    super::text("partner.signed_contract", &from.signed_contract, 0, NAME_CHARACTERS_MAX)?;
             }
             "status" => onto.status = status_from(from.status)?,
             other => {
-                return Err(Error::invalid(
-                    "update_mask",
-                    format!("{other} cannot be written"),
-                ));
+                return Err(Error::invalid("update_mask", format!("{other} cannot be written")));
             }
         }
     }
@@ -109,31 +73,16 @@ pub fn merged_partner(
 }
 
 /// A customer with the named fields taken from the wire.
-pub fn merged_customer(
-    mut onto: Customer,
-    from: &wire::Customer,
-    fields: &[&str],
-) -> Result<Customer, Error> {
+pub fn merged_customer(mut onto: Customer, from: &wire::Customer, fields: &[&str]) -> Result<Customer, Error> {
     for field in fields {
         match *field {
             "display_name" => {
-                onto.display_name = super::text(
-                    "customer.display_name",
-                    &from.display_name,
-                    1,
-                    NAME_CHARACTERS_MAX,
-                )?;
+                onto.display_name = super::text("customer.display_name", &from.display_name, 1, NAME_CHARACTERS_MAX)?;
             }
             "country" => onto.country = super::country("customer.country", &from.country)?,
-            "domain" => {
-                onto.domain =
-                    super::text("customer.domain", &from.domain, 0, DOMAIN_CHARACTERS_MAX)?
-            }
+            "domain" => onto.domain = super::text("customer.domain", &from.domain, 0, DOMAIN_CHARACTERS_MAX)?,
             other => {
-                return Err(Error::invalid(
-                    "update_mask",
-                    format!("{other} cannot be written"),
-                ));
+                return Err(Error::invalid("update_mask", format!("{other} cannot be written")));
             }
         }
     }
@@ -146,10 +95,7 @@ fn tier_from(number: i32) -> Result<Tier, Error> {
         Ok(wire::PartnerTier::IndirectProvider) => Ok(Tier::IndirectProvider),
         Ok(wire::PartnerTier::IndirectReseller) => Ok(Tier::IndirectReseller),
         Ok(wire::PartnerTier::Advisor) => Ok(Tier::Advisor),
-        Err(_) => Err(Error::invalid(
-            "partner.tier",
-            "give a tier that PartnerTier names",
-        )),
+        Err(_) => Err(Error::invalid("partner.tier", "give a tier that PartnerTier names")),
     }
 }
 

@@ -29,10 +29,7 @@ pub struct Change<'a> {
 
 /// A resource as an event carries it.
 pub fn snapshot<M: Message + Name>(message: &M) -> Any {
-    Any {
-        type_url: format!("type.googleapis.com/{}", M::full_name()),
-        value: message.encode_to_vec(),
-    }
+    Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
 }
 
 impl Change<'_> {
@@ -53,10 +50,7 @@ impl Change<'_> {
         };
         let envelope = EventEnvelope {
             event_id: id.to_string(),
-            feeds: vec![
-                format!("customers/{}", self.customer),
-                format!("partners/{}", self.partner),
-            ],
+            feeds: vec![format!("customers/{}", self.customer), format!("partners/{}", self.partner)],
             event: Some(event),
             traceparent,
         };

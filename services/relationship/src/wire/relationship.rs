@@ -11,34 +11,21 @@ use crate::store::relationship::{Found, PartnerCustomer, state_text};
 /// `customers/{customer}/relationships/{relationship}`.
 pub fn name(field: &str, name: &str) -> Result<(TenantId, Uuid), Error> {
     let ids = api::name::ids(name, ["customers", "relationships"]);
-    let ids = ids.and_then(|[customer, id]| {
-        Some((TenantId::parse(customer).ok()?, Uuid::try_parse(id).ok()?))
-    });
-    ids.ok_or_else(|| {
-        Error::invalid(
-            field,
-            "give customers/{customer}/relationships/{relationship}",
-        )
-    })
+    let ids = ids.and_then(|[customer, id]| Some((TenantId::parse(customer).ok()?, Uuid::try_parse(id).ok()?)));
+    ids.ok_or_else(|| Error::invalid(field, "give customers/{customer}/relationships/{relationship}"))
 }
 
 /// `partners/{partner}/customers/{customer}`.
 pub fn partner_customer_name(field: &str, name: &str) -> Result<(TenantId, TenantId), Error> {
     let ids = api::name::ids(name, ["partners", "customers"]);
-    let ids = ids.and_then(|[partner, customer]| {
-        Some((
-            TenantId::parse(partner).ok()?,
-            TenantId::parse(customer).ok()?,
-        ))
-    });
+    let ids =
+        ids.and_then(|[partner, customer]| Some((TenantId::parse(partner).ok()?, TenantId::parse(customer).ok()?)));
     ids.ok_or_else(|| Error::invalid(field, "give partners/{partner}/customers/{customer}"))
 }
 
 /// A state in a filter: `ACTIVE`.
 pub fn state_filter(text: &str) -> Result<State, Error> {
-    let state = State::ALL
-        .into_iter()
-        .find(|state| state_text(*state) == text);
+    let state = State::ALL.into_iter().find(|state| state_text(*state) == text);
     state.ok_or_else(|| Error::invalid("filter", "state is ACTIVE, TERMINATING or TERMINATED"))
 }
 
@@ -63,25 +50,18 @@ fn state(state: State) -> wire::RelationshipState {
 
 /// What binds the partner, delegations or none (R28-R30, R47, I4).
 fn obligations(policy: &Policy) -> Vec<wire::RelationshipObligation> {
-    let duties = policy
-        .obligations
-        .iter()
-        .map(|duty| wire::RelationshipObligation {
-            id: duty.id.clone(),
-            title: duty.title.clone(),
-            uri: duty.uri.clone(),
-            rule: duty.rule.to_string(),
-        });
+    let duties = policy.obligations.iter().map(|duty| wire::RelationshipObligation {
+        id: duty.id.clone(),
+        title: duty.title.clone(),
+        uri: duty.uri.clone(),
+        rule: duty.rule.to_string(),
+    });
     duties.collect()
 }
 
 /// A relationship on the wire.
 #[must_use]
-pub fn relationship(
-    found: &Found,
-    delegated_services: &[String],
-    policy: &Policy,
-) -> wire::Relationship {
+pub fn relationship(found: &Found, delegated_services: &[String], policy: &Policy) -> wire::Relationship {
     let relationship = &found.relationship;
     let binds = relationship.state.is_in_force();
     wire::Relationship {
@@ -91,11 +71,7 @@ pub fn relationship(
         partner_verified_domain: found.partner_verified_domain.clone(),
         r#type: kind(relationship.kind).into(),
         state: state(relationship.state).into(),
-        obligations: if binds {
-            obligations(policy)
-        } else {
-            Vec::new()
-        },
+        obligations: if binds { obligations(policy) } else { Vec::new() },
         origin_link: relationship.origin_link.clone(),
         origin_invitation: String::new(),
         accept_time: Some(super::timestamp(relationship.accept_time)),
@@ -107,15 +83,9 @@ pub fn relationship(
 
 /// A customer of a partner on the wire.
 #[must_use]
-pub fn partner_customer(
-    customer: &PartnerCustomer,
-    delegated_services: &[String],
-) -> wire::PartnerCustomer {
+pub fn partner_customer(customer: &PartnerCustomer, delegated_services: &[String]) -> wire::PartnerCustomer {
     wire::PartnerCustomer {
-        name: format!(
-            "partners/{}/customers/{}",
-            customer.partner, customer.customer
-        ),
+        name: format!("partners/{}/customers/{}", customer.partner, customer.customer),
         customer: format!("customers/{}", customer.customer),
         display_name: customer.display_name.clone(),
         country: customer.country.clone(),

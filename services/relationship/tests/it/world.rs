@@ -17,56 +17,31 @@ use server::{Service as _, Shutdown};
 use testkit::Database;
 use testkit::certificates::{Authority, Files};
 use testkit::provider::{Identity, NOW_SECONDS, Provider};
-use tonic::transport::{
-    Certificate, Channel, ClientTlsConfig, Endpoint, Identity as ClientIdentity,
-};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as ClientIdentity};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
-pub(crate) const OPERATOR: Identity<'_> = Identity {
-    kind: "operator",
-    tenant: "operations",
-    subject: "operator-1",
-    roles: &["operator"],
-};
+pub(crate) const OPERATOR: Identity<'_> =
+    Identity { kind: "operator", tenant: "operations", subject: "operator-1", roles: &["operator"] };
 
 /// An administrator of a customer, who may accept.
 pub(crate) fn admin(customer: &str) -> Identity<'_> {
-    Identity {
-        kind: "customer",
-        tenant: customer,
-        subject: "admin-1",
-        roles: &["global_admin"],
-    }
+    Identity { kind: "customer", tenant: customer, subject: "admin-1", roles: &["global_admin"] }
 }
 
 /// A user of a customer, who may not.
 pub(crate) fn reader(customer: &str) -> Identity<'_> {
-    Identity {
-        kind: "customer",
-        tenant: customer,
-        subject: "reader-1",
-        roles: &["reader"],
-    }
+    Identity { kind: "customer", tenant: customer, subject: "reader-1", roles: &["reader"] }
 }
 
 /// An agent of a partner.
 pub(crate) fn agent(partner: &str) -> Identity<'_> {
-    Identity {
-        kind: "partner",
-        tenant: partner,
-        subject: "agent-1",
-        roles: &["admin_agent"],
-    }
+    Identity { kind: "partner", tenant: partner, subject: "agent-1", roles: &["admin_agent"] }
 }
 
 /// A service that checks access.
-pub(crate) const BILLING: Identity<'_> = Identity {
-    kind: "workload",
-    tenant: "operations",
-    subject: "billing",
-    roles: &["access_checker"],
-};
+pub(crate) const BILLING: Identity<'_> =
+    Identity { kind: "workload", tenant: "operations", subject: "billing", roles: &["access_checker"] };
 
 pub(crate) struct World {
     pub(crate) clock: Clock,
@@ -83,42 +58,22 @@ impl World {
     pub(crate) async fn start(cloud: &str, database: Database) -> World {
         server::install_crypto();
         let (provider, authority) = (Provider::start().await, Authority::new());
-        let config = config(
-            cloud,
-            &provider,
-            &authority.service(cloud, "relationship"),
-            database.url(),
-        );
+        let config = config(cloud, &provider, &authority.service(cloud, "relationship"), database.url());
         let clock = Clock::manual(Time::from_seconds(NOW_SECONDS));
         if database.is_postgres() {
-            Relationship::migrate(config.clone())
-                .await
-                .expect("a fresh database");
+            Relationship::migrate(config.clone()).await.expect("a fresh database");
         }
-        let running = Relationship::start(config, clock.clone(), Shutdown::new())
-            .await
-            .expect("it starts");
+        let running = Relationship::start(config, clock.clone(), Shutdown::new()).await.expect("it starts");
         let gateway = connect(running.address, &authority.gateway());
         let invitation = connect(running.address, &authority.service(cloud, "invitation"));
-        let world = World {
-            clock,
-            provider,
-            authority,
-            address: running.address,
-            gateway,
-            invitation,
-            _database: database,
-        };
+        let world =
+            World { clock, provider, authority, address: running.address, gateway, invitation, _database: database };
         let country = match cloud {
             "china" => "CN",
             "usgov" => "US",
             _ => "IT",
         };
-        let contract = if cloud == "china" {
-            "china-csp-reseller-agreement"
-        } else {
-            "microsoft-partner-agreement"
-        };
+        let contract = if cloud == "china" { "china-csp-reseller-agreement" } else { "microsoft-partner-agreement" };
         for partner in ["alpenglow", "birchwood"] {
             world.register_partner(partner, country, contract).await;
         }
@@ -128,12 +83,7 @@ impl World {
         world
     }
 
-    pub(crate) async fn register_partner(
-        &self,
-        id: &str,
-        country: &str,
-        contract: &str,
-    ) -> wire::Partner {
+    pub(crate) async fn register_partner(&self, id: &str, country: &str, contract: &str) -> wire::Partner {
         let partner = wire::Partner {
             display_name: format!("{id} IT"),
             verified_domain: format!("{id}.example"),
@@ -141,18 +91,10 @@ impl World {
             signed_contract: contract.to_owned(),
             ..wire::Partner::default()
         };
-        let request = wire::CreatePartnerRequest {
-            partner_id: id.to_owned(),
-            partner: Some(partner),
-            request_id: String::new(),
-        };
-        let created = self
-            .directory()
-            .create_partner(self.by(OPERATOR, request))
-            .await;
-        created
-            .expect("an operator registers partners")
-            .into_inner()
+        let request =
+            wire::CreatePartnerRequest { partner_id: id.to_owned(), partner: Some(partner), request_id: String::new() };
+        let created = self.directory().create_partner(self.by(OPERATOR, request)).await;
+        created.expect("an operator registers partners").into_inner()
     }
 
     pub(crate) async fn register_customer(&self, id: &str, country: &str) -> wire::Customer {
@@ -166,22 +108,15 @@ impl World {
             customer: Some(customer),
             request_id: String::new(),
         };
-        let created = self
-            .directory()
-            .create_customer(self.by(OPERATOR, request))
-            .await;
-        created
-            .expect("an operator registers customers")
-            .into_inner()
+        let created = self.directory().create_customer(self.by(OPERATOR, request)).await;
+        created.expect("an operator registers customers").into_inner()
     }
 
     /// A request with the token of this principal.
     pub(crate) fn by<T>(&self, identity: Identity<'_>, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = format!("Bearer {}", self.provider.token(identity));
-        request
-            .metadata_mut()
-            .insert("authorization", bearer.parse().expect("a token is ASCII"));
+        request.metadata_mut().insert("authorization", bearer.parse().expect("a token is ASCII"));
         request
     }
 
@@ -215,15 +150,8 @@ impl World {
     }
 
     /// The internal service, called by another service.
-    pub(crate) fn establishment_as(
-        &self,
-        cloud: &str,
-        service: &str,
-    ) -> EstablishmentServiceClient<Channel> {
-        EstablishmentServiceClient::new(connect(
-            self.address,
-            &self.authority.service(cloud, service),
-        ))
+    pub(crate) fn establishment_as(&self, cloud: &str, service: &str) -> EstablishmentServiceClient<Channel> {
+        EstablishmentServiceClient::new(connect(self.address, &self.authority.service(cloud, service)))
     }
 
     /// Accepts an invitation that asks for these services.
@@ -234,20 +162,13 @@ impl World {
         services: &[&str],
     ) -> Result<wire::EstablishResponse, Status> {
         let request = establish(customer, partner, services);
-        let answer = self
-            .establishment()
-            .establish(self.by(admin(customer), request))
-            .await?;
+        let answer = self.establishment().establish(self.by(admin(customer), request)).await?;
         Ok(answer.into_inner())
     }
 }
 
 /// An acceptance, with the agreement of those clouds that ask for one.
-pub(crate) fn establish(
-    customer: &str,
-    partner: &str,
-    services: &[&str],
-) -> wire::EstablishRequest {
+pub(crate) fn establish(customer: &str, partner: &str, services: &[&str]) -> wire::EstablishRequest {
     let signer = wire::Signer {
         first_name: "Given".to_owned(),
         last_name: "Family".to_owned(),
@@ -268,11 +189,7 @@ pub(crate) fn establish(
 }
 
 pub(crate) fn invitation(partner: &str, services: &[&str]) -> wire::VerifiedInvitation {
-    let slug = if services.is_empty() {
-        "reseller".to_owned()
-    } else {
-        format!("reseller.{}", services.join("."))
-    };
+    let slug = if services.is_empty() { "reseller".to_owned() } else { format!("reseller.{}", services.join(".")) };
     wire::VerifiedInvitation {
         link: format!("partners/{partner}/invitationLinks/{slug}"),
         link_active: true,
@@ -283,52 +200,30 @@ pub(crate) fn invitation(partner: &str, services: &[&str]) -> wire::VerifiedInvi
 
 /// The reason, rule and resource of a refusal, which always has them.
 pub(crate) fn told(status: &Status) -> (tonic::Code, String, String, String) {
-    let info = status
-        .get_details_error_info()
-        .expect("every refusal has ErrorInfo");
+    let info = status.get_details_error_info().expect("every refusal has ErrorInfo");
     assert_eq!(info.domain, "mandate");
     assert!(info.metadata.contains_key("cloud"), "{info:?}");
-    (
-        status.code(),
-        info.reason,
-        info.metadata["rule"].clone(),
-        info.metadata["resource"].clone(),
-    )
+    (status.code(), info.reason, info.metadata["rule"].clone(), info.metadata["resource"].clone())
 }
 
 /// All reasons of a refusal for failed conditions.
 pub(crate) fn reasons(status: &Status) -> Vec<String> {
-    let failure = status
-        .get_details_precondition_failure()
-        .expect("conditions failed");
-    failure
-        .violations
-        .into_iter()
-        .map(|violation| violation.r#type)
-        .collect()
+    let failure = status.get_details_precondition_failure().expect("conditions failed");
+    failure.violations.into_iter().map(|violation| violation.r#type).collect()
 }
 
 fn connect(address: SocketAddr, files: &Files) -> Channel {
     let tls = ClientTlsConfig::new()
         .domain_name("localhost")
         .ca_certificate(Certificate::from_pem(Files::read(&files.authority)))
-        .identity(ClientIdentity::from_pem(
-            Files::read(&files.certificate),
-            Files::read(&files.key),
-        ));
-    let endpoint =
-        Endpoint::from_shared(format!("https://{address}")).expect("an address makes a URI");
-    endpoint
-        .tls_config(tls)
-        .expect("the files are certificates")
-        .connect_lazy()
+        .identity(ClientIdentity::from_pem(Files::read(&files.certificate), Files::read(&files.key)));
+    let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("an address makes a URI");
+    endpoint.tls_config(tls).expect("the files are certificates").connect_lazy()
 }
 
 fn config(cloud: &str, provider: &Provider, files: &Files, database: &str) -> relationship::Config {
-    let policy = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../deploy/clouds")
-        .join(cloud)
-        .join("policy/policy.toml");
+    let policy =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/clouds").join(cloud).join("policy/policy.toml");
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9)); // the discard port: events stay in the outbox
     let text = format!(
         r#"

@@ -11,8 +11,8 @@ use crate::domain::delegation::{Delegation, State};
 use crate::domain::directory::{Partner, Status};
 use crate::domain::relationship::{self, Relationship, Type};
 use crate::domain::world::samples::{
-    CLOUDS, NOW, agreement, consent, country, customer, delegation, home, id, partner, policy,
-    relationship as bond, service, tenant,
+    CLOUDS, NOW, agreement, consent, country, customer, delegation, home, id, partner, policy, relationship as bond,
+    service, tenant,
 };
 
 /// An acceptance in which nothing is in the way: `north` asks `alfa` for the two services that every cloud has.
@@ -34,45 +34,23 @@ impl Case {
             kind: Type::Reseller,
             services: [service("azure-ad"), service("office-365")].into(),
         };
-        let given = policy
-            .required_agreement
-            .is_some()
-            .then(|| consent(&policy));
-        let answer = Answer {
-            customer: tenant("alfa"),
-            consent: given,
-            replace: BTreeSet::new(),
-        };
+        let given = policy.required_agreement.is_some().then(|| consent(&policy));
+        let answer = Answer { customer: tenant("alfa"), consent: given, replace: BTreeSet::new() };
         let facts = Facts {
             partner: Some(partner("north", home(cloud), &policy)),
             customer: Some(customer("alfa", home(cloud))),
             ..Facts::default()
         };
-        Case {
-            policy,
-            invitation,
-            answer,
-            facts,
-        }
+        Case { policy, invitation, answer, facts }
     }
 
     fn decide(&self) -> Result<Plan, Vec<Obstacle>> {
         let markets = MarketTable::embedded();
-        decide(
-            &self.invitation,
-            &self.answer,
-            &self.facts,
-            &Law {
-                policy: &self.policy,
-                markets: &markets,
-            },
-            NOW,
-        )
+        decide(&self.invitation, &self.answer, &self.facts, &Law { policy: &self.policy, markets: &markets }, NOW)
     }
 
     fn plan(&self) -> Plan {
-        self.decide()
-            .unwrap_or_else(|obstacles| panic!("in {}: {obstacles:?}", self.policy.cloud))
+        self.decide().unwrap_or_else(|obstacles| panic!("in {}: {obstacles:?}", self.policy.cloud))
     }
 
     fn obstacles(&self) -> Vec<Obstacle> {
@@ -82,12 +60,7 @@ impl Case {
     /// What decides, after a change, that nothing else is in the way.
     #[track_caller]
     fn refused_for(&self, obstacle: Obstacle) {
-        assert_eq!(
-            self.decide(),
-            Err(vec![obstacle]),
-            "in {}",
-            self.policy.cloud
-        );
+        assert_eq!(self.decide(), Err(vec![obstacle]), "in {}", self.policy.cloud);
     }
 
     fn partner(&mut self) -> &mut Partner {
@@ -99,10 +72,7 @@ impl Case {
         let number = 100 + self.facts.delegations.len() as u128;
         let on_it = bond(id(number), &tenant(partner), &tenant("alfa"), kind);
         let exclusive = self.policy.delegation.exclusive_holder && kind.transacts();
-        let held = Delegation {
-            exclusive,
-            ..delegation(id(number), &on_it, service(on))
-        };
+        let held = Delegation { exclusive, ..delegation(id(number), &on_it, service(on)) };
         self.facts.delegations.push(held.clone());
         held
     }
@@ -113,11 +83,7 @@ fn rule(number: &str) -> RuleNumber {
 }
 
 fn taken(held: &Delegation) -> Obstacle {
-    Obstacle::ServiceAlreadyDelegated {
-        service: held.service.clone(),
-        rule: rule("R24"),
-        holder: held.name(),
-    }
+    Obstacle::ServiceAlreadyDelegated { service: held.service.clone(), rule: rule("R24"), holder: held.name() }
 }
 
 fn asking_for_an_agreement() -> impl Iterator<Item = &'static str> {
@@ -149,10 +115,7 @@ fn r37_public_grants_a_relationship_without_delegation() {
     case.invitation.services.clear();
     let plan = case.plan();
     assert!(plan.grant.is_empty() && plan.held.is_empty());
-    assert_eq!(
-        plan.consent, case.answer.consent,
-        "the agreement is due all the same"
-    );
+    assert_eq!(plan.consent, case.answer.consent, "the agreement is due all the same");
 }
 
 #[test]
@@ -161,11 +124,7 @@ fn r24_only_partners_that_transact_hold_exclusively_and_only_where_the_cloud_say
         for kind in Type::ALL {
             let mut case = Case::of(cloud);
             case.invitation.kind = kind;
-            assert_eq!(
-                case.plan().exclusive,
-                cloud == "china" && kind != Type::Advisor,
-                "{kind:?} in {cloud}"
-            );
+            assert_eq!(case.plan().exclusive, cloud == "china" && kind != Type::Advisor, "{kind:?} in {cloud}");
         }
     }
 }
@@ -241,23 +200,15 @@ fn r35_n25_n29_n74_partner_and_customer_must_be_where_the_cloud_lets_them_meet()
         let (partner, customer) = (country(of_partner), country(of_customer));
         case.partner().country = partner;
         case.facts.customer.as_mut().unwrap().country = customer;
-        case.refused_for(Obstacle::RegionMismatch {
-            rule: rule(number),
-            partner,
-            customer,
-            cause,
-        });
+        case.refused_for(Obstacle::RegionMismatch { rule: rule(number), partner, customer, cause });
     }
 }
 
 #[test]
 fn r35_another_country_of_the_same_market_is_no_obstacle() {
-    for (cloud, of_partner, of_customer) in [
-        ("public", "DE", "MC"),
-        ("public", "US", "GU"),
-        ("germany", "DE", "CH"),
-        ("usgov", "GU", "US"),
-    ] {
+    for (cloud, of_partner, of_customer) in
+        [("public", "DE", "MC"), ("public", "US", "GU"), ("germany", "DE", "CH"), ("usgov", "GU", "US")]
+    {
         let mut case = Case::of(cloud);
         case.partner().country = country(of_partner);
         case.facts.customer.as_mut().unwrap().country = country(of_customer);
@@ -280,18 +231,9 @@ fn r43_consent_to_another_version_or_agreement_is_none() {
         let case = Case::of(cloud);
         let right = consent(&case.policy);
         for wrong in [
-            Consent {
-                version: "0".to_owned(),
-                ..right.clone()
-            },
-            Consent {
-                version: String::new(),
-                ..right.clone()
-            },
-            Consent {
-                agreement: "china-csp-reseller-agreement".to_owned(),
-                ..right.clone()
-            },
+            Consent { version: "0".to_owned(), ..right.clone() },
+            Consent { version: String::new(), ..right.clone() },
+            Consent { agreement: "china-csp-reseller-agreement".to_owned(), ..right.clone() },
         ] {
             let mut case = case.clone();
             case.answer.consent = Some(wrong);
@@ -306,13 +248,8 @@ fn r43_an_agreement_accepted_before_is_not_asked_for_again() {
         let mut case = Case::of(cloud);
         let required = case.policy.required_agreement.clone().unwrap();
         case.facts.agreement = Some(agreement(id(7), &tenant("alfa"), &required.id));
-        assert_eq!(
-            case.plan().consent,
-            None,
-            "what is given again is not recorded again in {cloud}"
-        );
-        case.answer.consent.as_mut().unwrap().accept_time =
-            Some(Time::from_micros(NOW.micros() + 1));
+        assert_eq!(case.plan().consent, None, "what is given again is not recorded again in {cloud}");
+        case.answer.consent.as_mut().unwrap().accept_time = Some(Time::from_micros(NOW.micros() + 1));
         assert_eq!(case.plan().consent, None, "nor looked at");
         case.answer.consent = None;
         assert_eq!(case.plan().consent, None);
@@ -326,14 +263,8 @@ fn n36_an_agreement_accepted_in_another_version_is_asked_for_anew() {
         let required = case.policy.required_agreement.clone().unwrap();
         let accepted = agreement(id(7), &tenant("alfa"), &required.id);
         for other in [
-            Acceptance {
-                version: "0".to_owned(),
-                ..accepted.clone()
-            },
-            Acceptance {
-                agreement: "some-agreement".to_owned(),
-                ..accepted
-            },
+            Acceptance { version: "0".to_owned(), ..accepted.clone() },
+            Acceptance { agreement: "some-agreement".to_owned(), ..accepted },
         ] {
             case.facts.agreement = Some(other);
             let mut silent = case.clone();
@@ -348,10 +279,8 @@ fn n36_an_agreement_accepted_in_another_version_is_asked_for_anew() {
 fn r43_where_the_cloud_asks_for_no_agreement_none_is_due_and_none_is_recorded() {
     let mut case = Case::of("china");
     assert_eq!(case.plan().consent, None);
-    case.answer.consent = Some(Consent {
-        accept_time: Some(Time::from_micros(NOW.micros() + 1)),
-        ..consent(&case.policy)
-    });
+    case.answer.consent =
+        Some(Consent { accept_time: Some(Time::from_micros(NOW.micros() + 1)), ..consent(&case.policy) });
     assert_eq!(case.plan().consent, None);
 }
 
@@ -397,9 +326,7 @@ fn r34_germany_allows_no_relationship_without_delegation() {
 fn services_the_cloud_does_not_have_are_refused_each() {
     for cloud in CLOUDS {
         let mut case = Case::of(cloud);
-        case.invitation
-            .services
-            .extend([service("telephony"), service("abacus")]);
+        case.invitation.services.extend([service("telephony"), service("abacus")]);
         let unknown = ["abacus", "telephony"].map(|id| Obstacle::ServiceUnknown(service(id)));
         assert_eq!(case.obstacles(), unknown, "{cloud}");
     }
@@ -419,10 +346,7 @@ fn n24_a_customer_that_is_itself_a_transacting_partner_is_refused() {
 
 #[test]
 fn r24_china_refuses_a_second_holder_of_a_service_and_names_the_first() {
-    for (holder, asking) in [
-        (Type::Reseller, Type::Reseller),
-        (Type::IndirectProvider, Type::IndirectReseller),
-    ] {
+    for (holder, asking) in [(Type::Reseller, Type::Reseller), (Type::IndirectProvider, Type::IndirectReseller)] {
         let mut case = Case::of("china");
         let held = case.held_by("south", holder, "office-365");
         case.invitation.kind = asking;
@@ -443,28 +367,18 @@ fn r2_r24_only_the_service_asked_for_counts() {
     let mut case = Case::of("china");
     case.held_by("south", Type::Reseller, "office-365");
     case.invitation.services = [service("azure-ad")].into();
-    assert_eq!(
-        case.plan().grant,
-        case.invitation.services,
-        "another partner's relationship is no ground for refusal"
-    );
+    assert_eq!(case.plan().grant, case.invitation.services, "another partner's relationship is no ground for refusal");
 }
 
 #[test]
 fn r24_who_does_not_transact_neither_blocks_nor_is_blocked() {
     let mut case = Case::of("china");
     case.held_by("sage", Type::Advisor, "office-365");
-    assert!(
-        case.plan().exclusive,
-        "an advisor does not block a reseller"
-    );
+    assert!(case.plan().exclusive, "an advisor does not block a reseller");
     let mut case = Case::of("china");
     case.held_by("south", Type::Reseller, "office-365");
     case.invitation.kind = Type::Advisor;
-    assert!(
-        !case.plan().exclusive,
-        "a reseller does not block an advisor"
-    );
+    assert!(!case.plan().exclusive, "a reseller does not block an advisor");
 }
 
 #[test]
@@ -545,10 +459,7 @@ fn a_service_that_the_partner_holds_already_gives_nothing_to_replace_another_by(
 
 #[test]
 fn a_delegation_that_has_ended_blocks_nobody() {
-    for state in State::ALL
-        .into_iter()
-        .filter(|state| *state != State::Active)
-    {
+    for state in State::ALL.into_iter().filter(|state| *state != State::Active) {
         let mut case = Case::of("china");
         case.held_by("south", Type::Reseller, "office-365");
         case.facts.delegations[0].state = state;
@@ -560,34 +471,20 @@ fn a_delegation_that_has_ended_blocks_nobody() {
 fn r4_privileges_the_customer_removed_are_restored_by_the_same_link() {
     for cloud in CLOUDS {
         let mut case = Case::of(cloud);
-        case.facts.relationship = Some(bond(
-            id(1),
-            &tenant("north"),
-            &tenant("alfa"),
-            Type::Reseller,
-        ));
+        case.facts.relationship = Some(bond(id(1), &tenant("north"), &tenant("alfa"), Type::Reseller));
         case.held_by("north", Type::Reseller, "office-365");
         case.held_by("north", Type::Reseller, "azure-ad");
         case.facts.delegations[0].state = State::RemovedByCustomer;
         let plan = case.plan();
         assert_eq!(plan.grant, [service("office-365")].into(), "{cloud}");
-        assert_eq!(
-            plan.held,
-            case.facts.delegations[1..],
-            "what is still held is not granted twice"
-        );
+        assert_eq!(plan.held, case.facts.delegations[1..], "what is still held is not granted twice");
     }
 }
 
 #[test]
 fn r3_privileges_granted_to_another_partner_are_restored_by_taking_them_from_it() {
     let mut case = Case::of("china");
-    case.facts.relationship = Some(bond(
-        id(1),
-        &tenant("north"),
-        &tenant("alfa"),
-        Type::Reseller,
-    ));
+    case.facts.relationship = Some(bond(id(1), &tenant("north"), &tenant("alfa"), Type::Reseller));
     case.held_by("north", Type::Reseller, "office-365");
     case.facts.delegations[0].state = State::Reassigned;
     let other = case.held_by("south", Type::Reseller, "office-365");
@@ -603,14 +500,10 @@ fn r18_accepting_once_more_grants_nothing_and_records_nothing() {
         case.held_by("north", Type::Reseller, "office-365");
         case.held_by("north", Type::Reseller, "azure-ad");
         let required = case.policy.required_agreement.clone();
-        case.facts.agreement =
-            required.map(|required| agreement(id(7), &tenant("alfa"), &required.id));
+        case.facts.agreement = required.map(|required| agreement(id(7), &tenant("alfa"), &required.id));
         case.answer.consent = None;
         let plan = case.plan();
-        assert!(
-            plan.grant.is_empty() && plan.replace.is_empty() && plan.consent.is_none(),
-            "{cloud}: {plan:?}"
-        );
+        assert!(plan.grant.is_empty() && plan.replace.is_empty() && plan.consent.is_none(), "{cloud}: {plan:?}");
         assert_eq!(plan.held.len(), 2);
     }
 }
@@ -631,17 +524,9 @@ fn hopeless(cloud: &str) -> Case {
 fn all_of(region: (&str, RegionRefusalCause), cloud: &str, special: &[Obstacle]) -> Vec<Obstacle> {
     let (number, cause) = region;
     let (partner, customer) = (country("BR"), home(cloud));
-    let mismatch = Obstacle::RegionMismatch {
-        rule: rule(number),
-        partner,
-        customer,
-        cause,
-    };
+    let mismatch = Obstacle::RegionMismatch { rule: rule(number), partner, customer, cause };
     let first = [Obstacle::LinkDisabled, Obstacle::ContractRequired, mismatch];
-    let last = [
-        Obstacle::ReplacementInvalid(Uuid::nil()),
-        Obstacle::SelfDealing,
-    ];
+    let last = [Obstacle::ReplacementInvalid(Uuid::nil()), Obstacle::SelfDealing];
     [&first, special, &last].concat()
 }
 
@@ -660,9 +545,7 @@ fn every_obstacle_of_germany_and_usgov_comes_back_at_once_in_the_order_of_the_co
     for (cloud, mandatory, number) in [("germany", "R34", "N29"), ("usgov", "R33", "N74")] {
         let mut case = hopeless(cloud);
         case.invitation.services.clear();
-        let mandatory = Obstacle::DelegationMandatory {
-            rule: rule(mandatory),
-        };
+        let mandatory = Obstacle::DelegationMandatory { rule: rule(mandatory) };
         let special = [Obstacle::AgreementRequired, mandatory];
         let region = (number, RegionRefusalCause::PartnerNotServed);
         assert_eq!(case.obstacles(), all_of(region, cloud, &special), "{cloud}");
@@ -673,15 +556,9 @@ fn every_obstacle_of_germany_and_usgov_comes_back_at_once_in_the_order_of_the_co
 fn every_obstacle_of_public_comes_back_at_once_in_the_order_of_the_conditions() {
     let mut case = hopeless("public");
     let accept_time = Some(Time::from_micros(NOW.micros() + 1));
-    case.answer.consent = Some(Consent {
-        accept_time,
-        ..consent(&case.policy)
-    });
+    case.answer.consent = Some(Consent { accept_time, ..consent(&case.policy) });
     let region = ("R35", RegionRefusalCause::NoSharedMarket);
-    assert_eq!(
-        case.obstacles(),
-        all_of(region, "public", &[Obstacle::AgreementDateInFuture])
-    );
+    assert_eq!(case.obstacles(), all_of(region, "public", &[Obstacle::AgreementDateInFuture]));
 }
 
 #[test]
@@ -689,42 +566,24 @@ fn with_neither_party_known_both_are_named_and_no_region_is() {
     for cloud in CLOUDS {
         let mut case = Case::of(cloud);
         case.facts = Facts::default();
-        assert_eq!(
-            case.obstacles(),
-            [Obstacle::CustomerNotRegistered, Obstacle::PartnerNotActive],
-            "{cloud}"
-        );
+        assert_eq!(case.obstacles(), [Obstacle::CustomerNotRegistered, Obstacle::PartnerNotActive], "{cloud}");
         case.answer.consent = None;
         case.invitation.link_active = false;
         let agreement_due = case.policy.required_agreement.is_some();
-        let mut expected = vec![
-            Obstacle::LinkDisabled,
-            Obstacle::CustomerNotRegistered,
-            Obstacle::PartnerNotActive,
-        ];
+        let mut expected = vec![Obstacle::LinkDisabled, Obstacle::CustomerNotRegistered, Obstacle::PartnerNotActive];
         expected.extend(agreement_due.then_some(Obstacle::AgreementRequired));
         assert_eq!(case.obstacles(), expected, "{cloud}");
     }
 }
 
 fn outcome(case: &Case) -> super::Outcome {
-    let scene = Scene {
-        customer: &case.answer.customer,
-        acceptor: "customers/alfa/users/ada",
-        now: NOW,
-    };
+    let scene = Scene { customer: &case.answer.customer, acceptor: "customers/alfa/users/ada", now: NOW };
     let mut minted = 0;
     let mint = || {
         minted += 1;
         id(minted)
     };
-    carry_out(
-        &case.invitation,
-        case.facts.relationship.as_ref(),
-        case.plan(),
-        &scene,
-        mint,
-    )
+    carry_out(&case.invitation, case.facts.relationship.as_ref(), case.plan(), &scene, mint)
 }
 
 #[test]
@@ -732,24 +591,10 @@ fn r21_a_first_acceptance_begins_a_relationship_with_what_it_grants() {
     for cloud in CLOUDS {
         let case = Case::of(cloud);
         let outcome = outcome(&case);
-        let expected = Relationship {
-            ..bond(
-                outcome.relationship.id,
-                &tenant("north"),
-                &tenant("alfa"),
-                Type::Reseller,
-            )
-        };
-        assert_eq!(
-            (outcome.is_new, &outcome.relationship),
-            (true, &expected),
-            "{cloud}"
-        );
-        let granted: BTreeSet<_> = outcome
-            .granted
-            .iter()
-            .map(|granted| granted.service.clone())
-            .collect();
+        let expected =
+            Relationship { ..bond(outcome.relationship.id, &tenant("north"), &tenant("alfa"), Type::Reseller) };
+        assert_eq!((outcome.is_new, &outcome.relationship), (true, &expected), "{cloud}");
+        let granted: BTreeSet<_> = outcome.granted.iter().map(|granted| granted.service.clone()).collect();
         assert_eq!(granted, case.invitation.services);
         let ids: BTreeSet<Uuid> = outcome.granted.iter().map(|granted| granted.id).collect();
         assert_eq!(ids.len(), 2, "each has an id of its own");
@@ -757,45 +602,25 @@ fn r21_a_first_acceptance_begins_a_relationship_with_what_it_grants() {
             let exclusive = cloud == "china";
             assert_eq!(
                 *granted,
-                Delegation {
-                    exclusive,
-                    ..delegation(granted.id, &expected, granted.service.clone())
-                }
+                Delegation { exclusive, ..delegation(granted.id, &expected, granted.service.clone()) }
             );
         }
-        let recorded = outcome
-            .agreement
-            .map(|accepted| (accepted.customer, accepted.agreement, accepted.accept_time));
+        let recorded = outcome.agreement.map(|accepted| (accepted.customer, accepted.agreement, accepted.accept_time));
         let required = case.policy.required_agreement.as_ref();
-        assert_eq!(
-            recorded,
-            required.map(|required| (tenant("alfa"), required.id.clone(), NOW)),
-            "{cloud}"
-        );
+        assert_eq!(recorded, required.map(|required| (tenant("alfa"), required.id.clone(), NOW)), "{cloud}");
     }
 }
 
 #[test]
 fn r3_r4_a_relationship_in_force_is_extended_and_stays_as_it_is() {
-    for state in [
-        relationship::State::Active,
-        relationship::State::Terminating,
-    ] {
+    for state in [relationship::State::Active, relationship::State::Terminating] {
         let mut case = Case::of("public");
-        let first = Relationship {
-            state,
-            version: 3,
-            ..bond(id(9), &tenant("north"), &tenant("alfa"), Type::Reseller)
-        };
+        let first =
+            Relationship { state, version: 3, ..bond(id(9), &tenant("north"), &tenant("alfa"), Type::Reseller) };
         case.facts.relationship = Some(first.clone());
         let outcome = outcome(&case);
         assert_eq!((outcome.is_new, &outcome.relationship), (false, &first));
-        assert!(
-            outcome
-                .granted
-                .iter()
-                .all(|granted| granted.relationship == first.id)
-        );
+        assert!(outcome.granted.iter().all(|granted| granted.relationship == first.id));
     }
 }
 
@@ -808,15 +633,9 @@ fn what_is_replaced_ends_as_reassigned_by_the_acceptor_and_what_is_held_stays() 
     let outcome = outcome(&case);
     assert_eq!(outcome.held, [held]);
     let ended = &outcome.replaced[0];
-    assert_eq!(
-        (ended.id, ended.state, ended.version),
-        (replaced.id, State::Reassigned, replaced.version + 1)
-    );
+    assert_eq!((ended.id, ended.state, ended.version), (replaced.id, State::Reassigned, replaced.version + 1));
     let end = ended.end.as_ref().unwrap();
-    assert_eq!(
-        (end.time, end.by.as_str()),
-        (NOW, "customers/alfa/users/ada")
-    );
+    assert_eq!((end.time, end.by.as_str()), (NOW, "customers/alfa/users/ada"));
     assert_eq!(outcome.granted.len(), 1);
 }
 
@@ -827,14 +646,8 @@ fn r43_the_consent_is_recorded_as_given() {
     case.answer.consent.as_mut().unwrap().accept_time = Some(signed);
     let given = consent(&case.policy);
     let accepted = outcome(&case).agreement.unwrap();
-    assert_eq!(
-        (accepted.accept_time, accepted.create_time, accepted.method),
-        (signed, NOW, Method::Direct)
-    );
-    assert_eq!(
-        (accepted.agreement, accepted.version, accepted.signer),
-        (given.agreement, given.version, given.signer)
-    );
+    assert_eq!((accepted.accept_time, accepted.create_time, accepted.method), (signed, NOW, Method::Direct));
+    assert_eq!((accepted.agreement, accepted.version, accepted.signer), (given.agreement, given.version, given.signer));
 }
 
 /// The customer of an answer is the one that is written, whatever else is known.
@@ -843,19 +656,9 @@ fn i12_everything_written_is_of_the_customer_that_answers_and_the_partner_that_a
     let (north, alfa): (TenantId, TenantId) = (tenant("north"), tenant("alfa"));
     for cloud in CLOUDS {
         let outcome = outcome(&Case::of(cloud));
-        assert_eq!(
-            (
-                &outcome.relationship.partner,
-                &outcome.relationship.customer
-            ),
-            (&north, &alfa)
-        );
+        assert_eq!((&outcome.relationship.partner, &outcome.relationship.customer), (&north, &alfa));
         for granted in &outcome.granted {
-            assert_eq!(
-                (&granted.partner, &granted.customer),
-                (&north, &alfa),
-                "{cloud}"
-            );
+            assert_eq!((&granted.partner, &granted.customer), (&north, &alfa), "{cloud}");
         }
     }
 }

@@ -12,8 +12,7 @@ use crate::domain::delegation::{self, Delegation};
 use crate::domain::relationship::{self, Relationship, State, Type};
 use crate::domain::subscription::Subscription;
 use crate::domain::world::samples::{
-    CLOUDS, delegation, id, policy, policy_with, relationship as bond, service, subscription,
-    tenant,
+    CLOUDS, delegation, id, policy, policy_with, relationship as bond, service, subscription, tenant,
 };
 
 /// On a subscription, in the clouds that ask for an agreement. The subscription is of office-365 unless the column says azure,
@@ -115,16 +114,10 @@ impl Holding {
             holding.service = policy.service(&service("azure")).unwrap().clone();
             holding.subscription.service = holding.service.id.clone();
         }
-        for word in column
-            .replace("+ ", "+")
-            .replace("- ", "-")
-            .split_whitespace()
-        {
+        for word in column.replace("+ ", "+").replace("- ", "-").split_whitespace() {
             match word {
                 "relationship" | "azure" => {}
-                "+delegation" => {
-                    holding.delegation = Some(holding.delegated(holding.service.id.as_str()))
-                }
+                "+delegation" => holding.delegation = Some(holding.delegated(holding.service.id.as_str())),
                 "+elsewhere" => holding.delegation = Some(holding.delegated("azure-ad")),
                 "+sold" => holding.subscription.original_reseller = Some(tenant("north")),
                 "+provisioned" => holding.subscription.provisioned_by = Some(tenant("north")),
@@ -164,10 +157,7 @@ fn cell(decision: &Decision) -> String {
 }
 
 fn action(name: &str) -> Action {
-    Action::ALL
-        .into_iter()
-        .find(|action| format!("{action:?}") == name)
-        .unwrap_or_else(|| panic!("no action {name}"))
+    Action::ALL.into_iter().find(|action| format!("{action:?}") == name).unwrap_or_else(|| panic!("no action {name}"))
 }
 
 fn cells(line: &str) -> Vec<&str> {
@@ -187,12 +177,7 @@ fn expect(table: &str, on: TargetKind, cloud: &str) -> BTreeSet<Action> {
         assert!(covered.insert(action), "{action:?} twice");
         for (column, expected) in columns.iter().zip(&row).skip(1) {
             let decision = Holding::of(column, &policy).decide(action, on, &policy);
-            assert_eq!(
-                cell(&decision),
-                *expected,
-                "{action:?} with {column:?} in {cloud}: {}",
-                decision.explanation
-            );
+            assert_eq!(cell(&decision), *expected, "{action:?} with {column:?} in {cloud}: {}", decision.explanation);
             assert_eq!(decision.is_allowed(), !expected.starts_with("no"));
             assert!(!decision.explanation.is_empty());
         }
@@ -228,8 +213,7 @@ fn d6_every_action_on_a_service_is_decided_as_the_table_says() {
 #[test]
 fn the_tables_are_of_every_cloud_and_their_actions_are_all_there_are() {
     assert_eq!(CLOUDS, ["public", "china", "germany", "usgov"]);
-    let both: BTreeSet<Action> =
-        &actions_on(TargetKind::Subscription) | &actions_on(TargetKind::Service);
+    let both: BTreeSet<Action> = &actions_on(TargetKind::Subscription) | &actions_on(TargetKind::Service);
     assert_eq!(both, BTreeSet::from(Action::ALL));
     assert_eq!(both.len(), Action::ALL.len(), "none twice");
 }
@@ -237,9 +221,7 @@ fn the_tables_are_of_every_cloud_and_their_actions_are_all_there_are() {
 /// Every action, on whatever it can be done.
 fn questions() -> impl Iterator<Item = (Action, TargetKind)> {
     let kinds = [TargetKind::Subscription, TargetKind::Service];
-    kinds
-        .into_iter()
-        .flat_map(|on| actions_on(on).into_iter().map(move |action| (action, on)))
+    kinds.into_iter().flat_map(|on| actions_on(on).into_iter().map(move |action| (action, on)))
 }
 
 #[test]
@@ -247,18 +229,11 @@ fn r21_without_a_relationship_in_force_nothing_is_ever_allowed() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
         let mut holding = Holding::of("nothing", &policy);
-        let ended = Relationship {
-            state: State::Terminated,
-            ..Holding::relationship(&policy).relationship.unwrap()
-        };
+        let ended = Relationship { state: State::Terminated, ..Holding::relationship(&policy).relationship.unwrap() };
         for relationship in [None, Some(ended)] {
             holding.relationship = relationship;
             for (action, on) in questions() {
-                assert_eq!(
-                    cell(&holding.decide(action, on, &policy)),
-                    "no R21",
-                    "{action:?} in {cloud}"
-                );
+                assert_eq!(cell(&holding.decide(action, on, &policy)), "no R21", "{action:?} in {cloud}");
             }
         }
     }
@@ -268,20 +243,12 @@ fn r21_without_a_relationship_in_force_nothing_is_ever_allowed() {
 fn a_relationship_that_is_ending_still_gives_what_it_gave() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
-        for column in [
-            "relationship",
-            "+ delegation",
-            "+ sold",
-            "+ sold + delegation - agreement",
-        ] {
+        for column in ["relationship", "+ delegation", "+ sold", "+ sold + delegation - agreement"] {
             let holding = Holding::of(column, &policy);
             let mut ending = holding.clone();
             ending.relationship.as_mut().unwrap().state = relationship::State::Terminating;
             for (action, on) in questions() {
-                let (is, was) = (
-                    ending.decide(action, on, &policy),
-                    holding.decide(action, on, &policy),
-                );
+                let (is, was) = (ending.decide(action, on, &policy), holding.decide(action, on, &policy));
                 assert_eq!(is, was, "{action:?} with {column:?} in {cloud}");
             }
         }
@@ -304,11 +271,7 @@ fn r6_to_r11_a_delegation_alone_gives_no_right_over_a_subscription_another_partn
         for seller in [Some(tenant("south")), None] {
             holding.subscription.original_reseller = seller;
             for (action, expected) in commercial {
-                assert_eq!(
-                    cell(&holding.decide(action, TargetKind::Subscription, &policy)),
-                    expected,
-                    "{cloud}"
-                );
+                assert_eq!(cell(&holding.decide(action, TargetKind::Subscription, &policy)), expected, "{cloud}");
             }
         }
     }
@@ -318,21 +281,12 @@ fn r6_to_r11_a_delegation_alone_gives_no_right_over_a_subscription_another_partn
 fn r27_a_delegation_that_has_ended_gives_what_none_gives() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
-        for (with, without) in [
-            ("+ delegation", "relationship"),
-            ("+ sold + delegation", "+ sold"),
-        ] {
+        for (with, without) in [("+ delegation", "relationship"), ("+ sold + delegation", "+ sold")] {
             let (mut holding, none) = (Holding::of(with, &policy), Holding::of(without, &policy));
-            for state in delegation::State::ALL
-                .into_iter()
-                .filter(|state| *state != delegation::State::Active)
-            {
+            for state in delegation::State::ALL.into_iter().filter(|state| *state != delegation::State::Active) {
                 holding.delegation.as_mut().unwrap().state = state;
                 for (action, on) in questions() {
-                    let (is, expected) = (
-                        holding.decide(action, on, &policy),
-                        none.decide(action, on, &policy),
-                    );
+                    let (is, expected) = (holding.decide(action, on, &policy), none.decide(action, on, &policy));
                     assert_eq!(is, expected, "{action:?} with {state:?} in {cloud}");
                 }
             }
@@ -344,17 +298,11 @@ fn r27_a_delegation_that_has_ended_gives_what_none_gives() {
 fn i12_the_delegation_of_another_partner_gives_nothing() {
     for cloud in CLOUDS {
         let policy = policy(cloud);
-        let (mut holding, none) = (
-            Holding::of("+ delegation", &policy),
-            Holding::of("relationship", &policy),
-        );
+        let (mut holding, none) = (Holding::of("+ delegation", &policy), Holding::of("relationship", &policy));
         holding.delegation.as_mut().unwrap().partner = tenant("south");
         holding.delegation.as_mut().unwrap().relationship = Uuid::nil();
         for (action, on) in questions() {
-            let (is, expected) = (
-                holding.decide(action, on, &policy),
-                none.decide(action, on, &policy),
-            );
+            let (is, expected) = (holding.decide(action, on, &policy), none.decide(action, on, &policy));
             assert_eq!(is, expected, "{action:?} in {cloud}");
         }
     }
@@ -365,55 +313,24 @@ fn i12_the_delegation_of_another_partner_gives_nothing() {
 fn what_sources_settle_differently_follows_the_switch_of_the_cloud() {
     type Switch = (&'static str, Action, &'static str, [&'static str; 2]);
     let switches: [Switch; 6] = [
-        (
-            "transition_needs_delegation",
-            Action::TransitionSubscription,
-            "+ sold",
-            ["no N18", "subscr. R9"],
-        ),
+        ("transition_needs_delegation", Action::TransitionSubscription, "+ sold", ["no N18", "subscr. R9"]),
         (
             "original_reseller_may_change_partner_of_record",
             Action::ChangePartnerOfRecord,
             "+ sold",
             ["subscr. R11", "no R11"],
         ),
-        (
-            "support_on_behalf_after_removal",
-            Action::OpenSupportRequest,
-            "relationship",
-            ["relat. R48", "no R48"],
-        ),
-        (
-            "support_contact_without_delegation",
-            Action::BeSupportContact,
-            "relationship",
-            ["relat. N50", "no N50"],
-        ),
-        (
-            "agreement_needed_to_order",
-            Action::OrderAddOn,
-            "+ sold - agreement",
-            ["no N31", "subscr. R8"],
-        ),
-        (
-            "agreement_needed_to_manage",
-            Action::ManageService,
-            "+ delegation - agreement",
-            ["no R31", "deleg. R31"],
-        ),
+        ("support_on_behalf_after_removal", Action::OpenSupportRequest, "relationship", ["relat. R48", "no R48"]),
+        ("support_contact_without_delegation", Action::BeSupportContact, "relationship", ["relat. N50", "no N50"]),
+        ("agreement_needed_to_order", Action::OrderAddOn, "+ sold - agreement", ["no N31", "subscr. R8"]),
+        ("agreement_needed_to_manage", Action::ManageService, "+ delegation - agreement", ["no R31", "deleg. R31"]),
     ];
     for (key, action, column, answers) in switches {
         let policy = policy("public");
-        let as_deployed =
-            cell(&Holding::of(column, &policy).decide(action, TargetKind::Subscription, &policy));
-        let (from, to) = if as_deployed == answers[0] {
-            ("true", "false")
-        } else {
-            ("false", "true")
-        };
+        let as_deployed = cell(&Holding::of(column, &policy).decide(action, TargetKind::Subscription, &policy));
+        let (from, to) = if as_deployed == answers[0] { ("true", "false") } else { ("false", "true") };
         let turned = policy_with("public", key, from, to);
-        let otherwise =
-            cell(&Holding::of(column, &turned).decide(action, TargetKind::Subscription, &turned));
+        let otherwise = cell(&Holding::of(column, &turned).decide(action, TargetKind::Subscription, &turned));
         let mut both = [as_deployed, otherwise];
         if from == "false" {
             both.reverse();

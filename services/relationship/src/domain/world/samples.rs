@@ -53,12 +53,7 @@ pub(in crate::domain) fn country(code: &str) -> CountryCode {
 
 /// A country in which partner and customer of a cloud may meet.
 pub(in crate::domain) fn home(cloud: &str) -> CountryCode {
-    let homes = [
-        ("public", "DE"),
-        ("china", "CN"),
-        ("germany", "DE"),
-        ("usgov", "US"),
-    ];
+    let homes = [("public", "DE"), ("china", "CN"), ("germany", "DE"), ("usgov", "US")];
     country(homes.iter().find(|(of, _)| *of == cloud).unwrap().1)
 }
 
@@ -90,12 +85,7 @@ pub(in crate::domain) fn customer(id: &str, country: CountryCode) -> Customer {
     }
 }
 
-pub(in crate::domain) fn relationship(
-    id: Uuid,
-    partner: &TenantId,
-    customer: &TenantId,
-    kind: Type,
-) -> Relationship {
+pub(in crate::domain) fn relationship(id: Uuid, partner: &TenantId, customer: &TenantId, kind: Type) -> Relationship {
     Relationship {
         id,
         customer: customer.clone(),
@@ -138,10 +128,7 @@ fn signer() -> Signer {
 pub(in crate::domain) fn consent(policy: &Policy) -> Consent {
     let required = policy.required_agreement.as_ref();
     Consent {
-        agreement: required.map_or_else(
-            || "some-agreement".to_owned(),
-            |document| document.id.clone(),
-        ),
+        agreement: required.map_or_else(|| "some-agreement".to_owned(), |document| document.id.clone()),
         version: required.map_or_else(|| "1".to_owned(), |document| document.version.clone()),
         signer: signer(),
         accept_time: None,
@@ -163,11 +150,7 @@ pub(in crate::domain) fn agreement(id: Uuid, customer: &TenantId, agreement: &st
 }
 
 /// A running subscription in which no partner has a part.
-pub(in crate::domain) fn subscription(
-    customer: &TenantId,
-    id: &str,
-    service: ServiceId,
-) -> Subscription {
+pub(in crate::domain) fn subscription(customer: &TenantId, id: &str, service: ServiceId) -> Subscription {
     Subscription {
         customer: customer.clone(),
         id: id.to_owned(),

@@ -17,8 +17,7 @@ use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::command::{Accept, Command, Offer, Outcome, Refusal, Replace};
 use super::samples::{
-    CLOUDS, NOW, agreement, country, customer, delegation, home, partner, policy, relationship,
-    service, tenant,
+    CLOUDS, NOW, agreement, country, customer, delegation, home, partner, policy, relationship, service, tenant,
 };
 use super::{Records, World};
 use crate::domain::acceptance::{self, Law, Obstacle};
@@ -29,20 +28,9 @@ use crate::domain::directory::{Partner, Status, Tier};
 use crate::domain::relationship::{Relationship, State, Type};
 
 /// Three partners in good standing, an advisor, four that cannot be accepted, and nobody's id.
-const PARTNERS: [&str; 8] = [
-    "north",
-    "south",
-    "west",
-    "sage",
-    "far",
-    "unsigned",
-    "suspended",
-    "stranger",
-];
+const PARTNERS: [&str; 8] = ["north", "south", "west", "sage", "far", "unsigned", "suspended", "stranger"];
 /// Three customers in good standing, two that are partners too, one abroad, and nobody's id.
-const CUSTOMERS: [&str; 7] = [
-    "alfa", "bravo", "charlie", "south", "sage", "abroad", "stranger",
-];
+const CUSTOMERS: [&str; 7] = ["alfa", "bravo", "charlie", "south", "sage", "abroad", "stranger"];
 /// All but the last are delegable somewhere; the third not everywhere.
 const SERVICES: [&str; 4] = ["azure-ad", "office-365", "azure", "telephony"];
 
@@ -77,40 +65,15 @@ fn accept() -> impl Strategy<Value = Command> {
         proptest::bool::weighted(0.95),
         prop_oneof![19 => select(vec!["global_admin"]), 1 => select(vec!["billing_admin"])],
     );
-    (
-        asker(),
-        asked(),
-        kind,
-        services(),
-        consent,
-        replace,
-        manners,
+    (asker(), asked(), kind, services(), consent, replace, manners).prop_map(
+        |(partner, customer, kind, services, consent, replace, (link_active, role))| {
+            Command::Accept(Accept { partner, customer, kind, services, link_active, consent, replace, role })
+        },
     )
-        .prop_map(
-            |(partner, customer, kind, services, consent, replace, (link_active, role))| {
-                Command::Accept(Accept {
-                    partner,
-                    customer,
-                    kind,
-                    services,
-                    link_active,
-                    consent,
-                    replace,
-                    role,
-                })
-            },
-        )
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let write = (
-        asked(),
-        select(vec!["s-1", "s-2"]),
-        select(&SERVICES[..3]),
-        asker(),
-        asker(),
-        0..4_u8,
-    );
+    let write = (asked(), select(vec!["s-1", "s-2"]), select(&SERVICES[..3]), asker(), asker(), 0..4_u8);
     prop_oneof![
         10 => accept(),
         3 => any::<usize>().prop_map(|pick| Command::Remove { pick }),
@@ -136,21 +99,12 @@ fn config() -> ProptestConfig {
         RngSeed::Fixed(seed) => RngSeed::Fixed(seed),
         RngSeed::Random => RngSeed::Fixed(1),
     };
-    ProptestConfig {
-        rng_seed,
-        failure_persistence: None,
-        ..given
-    }
+    ProptestConfig { rng_seed, failure_persistence: None, ..given }
 }
 
 /// A second country of the cloud, and one that the partners of the first may not sell to.
 fn abroad(cloud: &str) -> (CountryCode, CountryCode) {
-    let known = [
-        ("public", "IT", "US"),
-        ("china", "CN", "US"),
-        ("germany", "IT", "MC"),
-        ("usgov", "GU", "CA"),
-    ];
+    let known = [("public", "IT", "US"), ("china", "CN", "US"), ("germany", "IT", "MC"), ("usgov", "GU", "CA")];
     let (_, second, foreign) = known.into_iter().find(|(of, ..)| *of == cloud).unwrap();
     (country(second), country(foreign))
 }
@@ -165,19 +119,10 @@ fn begin<'a>(law: Law<'a>, cloud: &str) -> World<'a> {
         plain("north", home),
         plain("south", second),
         plain("west", home),
-        Partner {
-            tier: Tier::Advisor,
-            ..plain("sage", home)
-        },
+        Partner { tier: Tier::Advisor, ..plain("sage", home) },
         plain("far", foreign),
-        Partner {
-            signed_contract,
-            ..plain("unsigned", home)
-        },
-        Partner {
-            status: Status::Suspended,
-            ..plain("suspended", home)
-        },
+        Partner { signed_contract, ..plain("unsigned", home) },
+        Partner { status: Status::Suspended, ..plain("suspended", home) },
     ];
     world.records.partners = partners.map(|partner| (partner.id.clone(), partner)).into();
     let customers = [
@@ -188,9 +133,7 @@ fn begin<'a>(law: Law<'a>, cloud: &str) -> World<'a> {
         customer("sage", home),
         customer("abroad", foreign),
     ];
-    world.records.customers = customers
-        .map(|customer| (customer.id.clone(), customer))
-        .into();
+    world.records.customers = customers.map(|customer| (customer.id.clone(), customer)).into();
     remember(&mut world);
     world
 }
@@ -199,28 +142,13 @@ fn begin<'a>(law: Law<'a>, cloud: &str) -> World<'a> {
 fn remember(world: &mut World<'_>) {
     let (bravo, before) = (tenant("bravo"), Time::from_micros(NOW.micros() - 1_000_000));
     let ended = relationship(world.mint(), &tenant("west"), &bravo, Type::Reseller);
-    let ended = Relationship {
-        state: State::Terminated,
-        ..ended
-    };
+    let ended = Relationship { state: State::Terminated, ..ended };
     let ending = relationship(world.mint(), &tenant("south"), &bravo, Type::Reseller);
-    let ending = Relationship {
-        state: State::Terminating,
-        ..ending
-    };
+    let ending = Relationship { state: State::Terminating, ..ending };
     let by = "partners/west".to_owned();
-    let end = Some(End {
-        time: before,
-        by,
-        reason: String::new(),
-    });
+    let end = Some(End { time: before, by, reason: String::new() });
     let closed = delegation(world.mint(), &ended, service("office-365"));
-    let closed = Delegation {
-        state: delegations::State::Closed,
-        end,
-        version: 2,
-        ..closed
-    };
+    let closed = Delegation { state: delegations::State::Closed, end, version: 2, ..closed };
     world.records.delegations.insert(closed.id, closed);
     for past in [ended, ending] {
         world.records.acceptor_roles.insert(past.id, "global_admin");
@@ -228,15 +156,9 @@ fn remember(world: &mut World<'_>) {
     }
     if let Some(required) = &world.law.policy.required_agreement {
         let current = agreement(world.mint(), &bravo, &required.id);
-        let current = Acceptance {
-            accept_time: before,
-            ..current
-        };
+        let current = Acceptance { accept_time: before, ..current };
         let old = agreement(world.mint(), &tenant("charlie"), &required.id);
-        let old = Acceptance {
-            version: "0".to_owned(),
-            ..old
-        };
+        let old = Acceptance { version: "0".to_owned(), ..old };
         world.records.agreements = vec![old, current];
     }
 }
@@ -253,8 +175,7 @@ struct Step<'a> {
 type Holds = Result<(), String>;
 
 /// Read once: a story is short.
-static LAWS: LazyLock<(MarketTable, [Policy; 4])> =
-    LazyLock::new(|| (MarketTable::embedded(), CLOUDS.map(policy)));
+static LAWS: LazyLock<(MarketTable, [Policy; 4])> = LazyLock::new(|| (MarketTable::embedded(), CLOUDS.map(policy)));
 
 /// Plays a story in every cloud and looks at every step.
 fn play(story: &[Command], holds: impl Fn(&Step<'_>) -> Holds) -> Result<(), TestCaseError> {
@@ -265,18 +186,10 @@ fn play(story: &[Command], holds: impl Fn(&Step<'_>) -> Holds) -> Result<(), Tes
             let before = world.clone();
             let outcome = world.apply(command);
             let is_last = index + 1 == story.len();
-            let step = Step {
-                before,
-                command: command.clone(),
-                after: world,
-                outcome,
-                is_last,
-            };
+            let step = Step { before, command: command.clone(), after: world, outcome, is_last };
             if let Err(broken) = holds(&step) {
                 let outcome = &step.outcome;
-                return Err(TestCaseError::fail(format!(
-                    "{broken}\nin {cloud}, after {command:?}: {outcome:?}"
-                )));
+                return Err(TestCaseError::fail(format!("{broken}\nin {cloud}, after {command:?}: {outcome:?}")));
             }
             world = step.after;
         }
@@ -290,35 +203,20 @@ fn expect(holds: bool, broken: impl FnOnce() -> String) -> Holds {
 }
 
 fn pairs() -> impl Iterator<Item = (TenantId, TenantId)> {
-    PARTNERS.iter().flat_map(|partner| {
-        CUSTOMERS
-            .iter()
-            .map(|customer| (tenant(partner), tenant(customer)))
-    })
+    PARTNERS.iter().flat_map(|partner| CUSTOMERS.iter().map(|customer| (tenant(partner), tenant(customer))))
 }
 
 fn active(records: &Records) -> impl Iterator<Item = &Delegation> {
-    records
-        .delegations
-        .values()
-        .filter(|held| held.state == delegations::State::Active)
+    records.delegations.values().filter(|held| held.state == delegations::State::Active)
 }
 
 /// I1: no delegation is active unless its relationship is in force, and it is of the same partner and customer.
 fn i1(step: &Step<'_>) -> Holds {
     for held in active(&step.after.records) {
-        let fits = step
-            .after
-            .records
-            .relationships
-            .get(&held.relationship)
-            .is_some_and(|on| {
-                on.state != State::Terminated
-                    && (&on.partner, &on.customer) == (&held.partner, &held.customer)
-            });
-        expect(fits, || {
-            format!("I1: {held:?} is active without its relationship")
-        })?;
+        let fits = step.after.records.relationships.get(&held.relationship).is_some_and(|on| {
+            on.state != State::Terminated && (&on.partner, &on.customer) == (&held.partner, &held.customer)
+        });
+        expect(fits, || format!("I1: {held:?} is active without its relationship"))?;
     }
     Ok(())
 }
@@ -329,21 +227,14 @@ fn i2(step: &Step<'_>) -> Holds {
     let one_holder = step.after.law.policy.delegation.exclusive_holder;
     let mut holders = BTreeMap::new();
     for held in active(&step.after.records) {
-        let transacts = step.after.records.relationships[&held.relationship]
-            .kind
-            .transacts();
+        let transacts = step.after.records.relationships[&held.relationship].kind.transacts();
         let marked = held.exclusive == (one_holder && transacts);
-        expect(marked, || {
-            format!("I2: {held:?}, transacting: {transacts}, one holder: {one_holder}")
-        })?;
+        expect(marked, || format!("I2: {held:?}, transacting: {transacts}, one holder: {one_holder}"))?;
         if transacts {
             *holders.entry((&held.customer, &held.service)).or_insert(0) += 1;
         }
     }
-    match holders
-        .into_iter()
-        .find(|(_, count)| one_holder && *count > 1)
-    {
+    match holders.into_iter().find(|(_, count)| one_holder && *count > 1) {
         Some((of, count)) => Err(format!("I2: {of:?} has {count} transacting holders")),
         None => Ok(()),
     }
@@ -361,20 +252,11 @@ fn i3(step: &Step<'_>) -> Holds {
         let of = &subscription.customer;
         let bound = |world: &World<'_>, partner| world.in_force(partner, of, None).is_some();
         let agreed = before.agreement_of(of).is_some() == after.agreement_of(of).is_some();
-        for partner in PARTNERS
-            .map(tenant)
-            .iter()
-            .filter(|partner| bound(before, partner))
-        {
-            for action in COMMERCIAL
-                .into_iter()
-                .filter(|action| agreed || !is_order(*action))
-            {
+        for partner in PARTNERS.map(tenant).iter().filter(|partner| bound(before, partner)) {
+            for action in COMMERCIAL.into_iter().filter(|action| agreed || !is_order(*action)) {
                 let was = before.check_subscription(partner, action, subscription);
                 let is = after.check_subscription(partner, action, subscription);
-                expect(was == is, || {
-                    format!("I3: {partner} {action:?} {subscription:?}: was {was:?}, is {is:?}")
-                })?;
+                expect(was == is, || format!("I3: {partner} {action:?} {subscription:?}: was {was:?}, is {is:?}"))?;
             }
         }
     }
@@ -397,10 +279,7 @@ fn is_order(action: Action) -> bool {
 
 /// I4: taking privileges away, or handing them over, leaves every relationship, what binds it and what it gives.
 fn i4(step: &Step<'_>) -> Holds {
-    if !matches!(
-        step.command,
-        Command::Remove { .. } | Command::Reassign { .. }
-    ) {
+    if !matches!(step.command, Command::Remove { .. } | Command::Reassign { .. }) {
         return Ok(());
     }
     relationships_stay(&step.before, &step.after)
@@ -410,27 +289,15 @@ fn relationships_stay(before: &World<'_>, after: &World<'_>) -> Holds {
     let same = before.records.relationships == after.records.relationships;
     expect(same, || "I4: a relationship has changed".to_owned())?;
     for (partner, customer) in pairs() {
-        let bound = (
-            before.obligations(&partner, &customer),
-            after.obligations(&partner, &customer),
-        );
-        expect(bound.0 == bound.1, || {
-            format!("I4: obligations of {partner} to {customer}: {bound:?}")
-        })?;
+        let bound = (before.obligations(&partner, &customer), after.obligations(&partner, &customer));
+        expect(bound.0 == bound.1, || format!("I4: obligations of {partner} to {customer}: {bound:?}"))?;
         for service in &before.law.policy.services {
-            let ask = |world: &World<'_>, action| {
-                world.check_service(&partner, &customer, action, &service.id)
-            };
+            let ask = |world: &World<'_>, action| world.check_service(&partner, &customer, action, &service.id);
             let buy = [before, after].map(|world| ask(world, Action::ProvisionSubscription));
-            expect(buy[0] == buy[1], || {
-                format!("I4: what {partner} may buy for {customer}: {buy:?}")
-            })?;
+            expect(buy[0] == buy[1], || format!("I4: what {partner} may buy for {customer}: {buy:?}"))?;
             // R29, R48: support outlives the privileges; only its grant may become another.
-            let help =
-                [before, after].map(|world| ask(world, Action::OpenSupportRequest).is_allowed());
-            expect(help[0] == help[1], || {
-                format!("I4: whether {partner} may help {customer}: {help:?}")
-            })?;
+            let help = [before, after].map(|world| ask(world, Action::OpenSupportRequest).is_allowed());
+            expect(help[0] == help[1], || format!("I4: whether {partner} may help {customer}: {help:?}"))?;
         }
     }
     Ok(())
@@ -440,84 +307,46 @@ fn relationships_stay(before: &World<'_>, after: &World<'_>) -> Holds {
 fn i6(step: &Step<'_>) -> Holds {
     let (before, after) = (&step.before.records, &step.after.records);
     if matches!(step.outcome, Outcome::Refused(_)) {
-        let unchanged = Records {
-            minted: before.minted,
-            ..after.clone()
-        } == *before;
-        expect(unchanged, || {
-            "I6: a refusal has changed something".to_owned()
-        })?;
+        let unchanged = Records { minted: before.minted, ..after.clone() } == *before;
+        expect(unchanged, || "I6: a refusal has changed something".to_owned())?;
     }
     let Command::Accept(accept) = &step.command else {
-        let kept = (&before.relationships, &before.agreements)
-            == (&after.relationships, &after.agreements);
-        return expect(kept, || {
-            "I6: a relationship or agreement without an acceptance".to_owned()
-        });
+        let kept = (&before.relationships, &before.agreements) == (&after.relationships, &after.agreements);
+        return expect(kept, || "I6: a relationship or agreement without an acceptance".to_owned());
     };
-    let new: Vec<_> = after
-        .relationships
-        .values()
-        .filter(|held| !before.relationships.contains_key(&held.id))
-        .collect();
-    let its_own = new
-        .iter()
-        .all(|held| (&held.partner, &held.customer) == (&accept.partner, &accept.customer));
-    expect(its_own && new.len() <= 1, || {
-        format!("I6: relationships nobody accepted: {new:?}")
-    })?;
+    let new: Vec<_> =
+        after.relationships.values().filter(|held| !before.relationships.contains_key(&held.id)).collect();
+    let its_own = new.iter().all(|held| (&held.partner, &held.customer) == (&accept.partner, &accept.customer));
+    expect(its_own && new.len() <= 1, || format!("I6: relationships nobody accepted: {new:?}"))?;
     let accepted = matches!(step.outcome, Outcome::Accepted(_));
-    expect(accepted == may_accept(&step.before, accept), || {
-        "I6: accepted and acceptable differ".to_owned()
-    })
+    expect(accepted == may_accept(&step.before, accept), || "I6: accepted and acceptable differ".to_owned())
 }
 
 /// The conditions of an acceptance, told once more and in another way.
 fn may_accept(world: &World<'_>, accept: &Accept) -> bool {
     let (policy, records) = (world.law.policy, &world.records);
-    let (Some(partner), Some(customer)) = (
-        records.partners.get(&accept.partner),
-        records.customers.get(&accept.customer),
-    ) else {
+    let (Some(partner), Some(customer)) =
+        (records.partners.get(&accept.partner), records.customers.get(&accept.customer))
+    else {
         return false;
     };
-    let sells =
-        partner.status == Status::Active && partner.signed_contract == policy.partner_contract.id;
-    let transacts = records
-        .partners
-        .get(&accept.customer)
-        .is_some_and(|partner| partner.tier.transacts());
+    let sells = partner.status == Status::Active && partner.signed_contract == policy.partner_contract.id;
+    let transacts = records.partners.get(&accept.customer).is_some_and(|partner| partner.tier.transacts());
     let agreed = policy.required_agreement.is_none()
         || world.agreement_of(&accept.customer).is_some()
         || accept.consent == Offer::InForce;
-    let known = accept
-        .services
-        .iter()
-        .all(|asked| policy.services.iter().any(|service| service.id == *asked));
+    let known = accept.services.iter().all(|asked| policy.services.iter().any(|service| service.id == *asked));
     let enough = policy.delegation.optional || !accept.services.is_empty();
     let (_, answer) = world.call(accept);
-    let theirs: Vec<&Delegation> = active(records)
-        .filter(|held| held.customer == accept.customer)
-        .collect();
-    let own: BTreeSet<_> = theirs
-        .iter()
-        .filter(|held| held.partner == accept.partner)
-        .map(|held| &held.service)
-        .collect();
-    let due =
-        |held: &Delegation| accept.services.contains(&held.service) && !own.contains(&held.service);
-    let free = theirs
-        .iter()
-        .filter(|held| due(held) && !answer.replace.contains(&held.id))
-        .all(|held| {
-            let both_transact = accept.kind.transacts()
-                && records.relationships[&held.relationship].kind.transacts();
-            !(policy.delegation.exclusive_holder && both_transact)
-        });
-    let replaced = answer
-        .replace
-        .iter()
-        .all(|id| theirs.iter().any(|held| held.id == *id && due(held)));
+    let theirs: Vec<&Delegation> = active(records).filter(|held| held.customer == accept.customer).collect();
+    let own: BTreeSet<_> =
+        theirs.iter().filter(|held| held.partner == accept.partner).map(|held| &held.service).collect();
+    let due = |held: &Delegation| accept.services.contains(&held.service) && !own.contains(&held.service);
+    let free = theirs.iter().filter(|held| due(held) && !answer.replace.contains(&held.id)).all(|held| {
+        let both_transact = accept.kind.transacts() && records.relationships[&held.relationship].kind.transacts();
+        !(policy.delegation.exclusive_holder && both_transact)
+    });
+    let replaced = answer.replace.iter().all(|id| theirs.iter().any(|held| held.id == *id && due(held)));
     let meets = meets(world, partner.country, customer.country);
     accept.role == "global_admin"
         && accept.link_active
@@ -536,9 +365,7 @@ fn meets(world: &World<'_>, one: CountryCode, other: CountryCode) -> bool {
     let served = world.law.policy.region.countries.as_ref();
     let markets = world.law.markets.markets();
     served.is_none_or(|served| served.contains(&one) && served.contains(&other))
-        && markets
-            .values()
-            .any(|market| market.contains(&one) && market.contains(&other))
+        && markets.values().any(|market| market.contains(&one) && market.contains(&other))
 }
 
 /// I7: a customer is in a partner's list exactly while a relationship has not terminated, and so long only is anything
@@ -546,18 +373,12 @@ fn meets(world: &World<'_>, one: CountryCode, other: CountryCode) -> bool {
 fn i7(step: &Step<'_>) -> Holds {
     for (partner, customer) in pairs() {
         let mut related = step.after.records.relationships.values();
-        let related = related.any(|held| {
-            held.state != State::Terminated
-                && (&held.partner, &held.customer) == (&partner, &customer)
-        });
+        let related = related
+            .any(|held| held.state != State::Terminated && (&held.partner, &held.customer) == (&partner, &customer));
         let listed = step.after.customers_of(&partner).contains(&customer);
-        expect(related == listed, || {
-            format!("I7: {customer} in the list of {partner}: {listed}, related: {related}")
-        })?;
+        expect(related == listed, || format!("I7: {customer} in the list of {partner}: {listed}, related: {related}"))?;
         let some = &step.after.law.policy.services[0].id;
-        let answer =
-            step.after
-                .check_service(&partner, &customer, Action::ProvisionSubscription, some);
+        let answer = step.after.check_service(&partner, &customer, Action::ProvisionSubscription, some);
         expect(related == (answer.rule != "R21"), || {
             format!("I7: {partner} about {customer}, related: {related}: {answer:?}")
         })?;
@@ -569,14 +390,9 @@ fn i7(step: &Step<'_>) -> Holds {
 fn i8(step: &Step<'_>) -> Holds {
     let (policy, records) = (step.after.law.policy, &step.after.records);
     for held in records.relationships.values() {
-        let role = records
-            .acceptor_roles
-            .get(&held.id)
-            .map(|role| BTreeSet::from([(*role).to_owned()]));
+        let role = records.acceptor_roles.get(&held.id).map(|role| BTreeSet::from([(*role).to_owned()]));
         let permitted = role.is_some_and(|role| policy.permits("invitations.accept", &role));
-        expect(permitted && !held.acceptor.is_empty(), || {
-            format!("I8: who accepted {held:?}?")
-        })?;
+        expect(permitted && !held.acceptor.is_empty(), || format!("I8: who accepted {held:?}?"))?;
         let Some(required) = &policy.required_agreement else {
             continue;
         };
@@ -594,20 +410,10 @@ fn i8(step: &Step<'_>) -> Holds {
 fn i9(step: &Step<'_>) -> Holds {
     let records = &step.after.records;
     for held in records.relationships.values() {
-        let partner = records
-            .partners
-            .get(&held.partner)
-            .map(|partner| partner.country);
-        let customer = records
-            .customers
-            .get(&held.customer)
-            .map(|customer| customer.country);
-        let meet = partner
-            .zip(customer)
-            .is_some_and(|(one, other)| meets(&step.after, one, other));
-        expect(meet, || {
-            format!("I9: {partner:?} and {customer:?} cannot meet in {held:?}")
-        })?;
+        let partner = records.partners.get(&held.partner).map(|partner| partner.country);
+        let customer = records.customers.get(&held.customer).map(|customer| customer.country);
+        let meet = partner.zip(customer).is_some_and(|(one, other)| meets(&step.after, one, other));
+        expect(meet, || format!("I9: {partner:?} and {customer:?} cannot meet in {held:?}"))?;
     }
     Ok(())
 }
@@ -617,18 +423,10 @@ fn i11(step: &Step<'_>) -> Holds {
     let (before, after) = (&step.before.records, &step.after.records);
     for was in before.delegations.values() {
         let is = &after.delegations[&was.id];
-        let ended = Delegation {
-            state: is.state,
-            end: is.end.clone(),
-            version: was.version + 1,
-            ..was.clone()
-        };
-        let ends = was.state == delegations::State::Active
-            && is.state != delegations::State::Active
-            && is.end.is_some();
-        expect(is == was || (ends && *is == ended), || {
-            format!("I11: {was:?} became {is:?}")
-        })?;
+        let ended = Delegation { state: is.state, end: is.end.clone(), version: was.version + 1, ..was.clone() };
+        let ends =
+            was.state == delegations::State::Active && is.state != delegations::State::Active && is.end.is_some();
+        expect(is == was || (ends && *is == ended), || format!("I11: {was:?} became {is:?}"))?;
     }
     for was in before.relationships.values() {
         let is = &after.relationships[&was.id];
@@ -642,10 +440,7 @@ fn reassigned(step: &Step<'_>) -> Holds {
     let (Outcome::Done, Command::Reassign { to, .. }) = (&step.outcome, &step.command) else {
         return Ok(());
     };
-    let (before, after) = (
-        &step.before.records.delegations,
-        &step.after.records.delegations,
-    );
+    let (before, after) = (&step.before.records.delegations, &step.after.records.delegations);
     let changed = after.values().filter(|is| before.get(&is.id) != Some(*is));
     let (new, ended): (Vec<_>, Vec<_>) = changed.partition(|is| !before.contains_key(&is.id));
     let ([new], [ended]) = (new.as_slice(), ended.as_slice()) else {
@@ -653,12 +448,9 @@ fn reassigned(step: &Step<'_>) -> Holds {
     };
     let on = &step.before.records.relationships[&new.relationship];
     let passed = (&new.customer, &new.service) == (&ended.customer, &ended.service);
-    let states =
-        (ended.state, new.state) == (delegations::State::Reassigned, delegations::State::Active);
+    let states = (ended.state, new.state) == (delegations::State::Reassigned, delegations::State::Active);
     let to_another = new.partner == *to && ended.partner != *to && on.state == State::Active;
-    expect(passed && states && to_another, || {
-        format!("R46: {ended:?} became {new:?} on {on:?}")
-    })
+    expect(passed && states && to_another, || format!("R46: {ended:?} became {new:?} on {on:?}"))
 }
 
 /// I12: what one customer does touches no other, and a plan speaks of the customer's own and of the asking partner.
@@ -669,29 +461,14 @@ fn i12(step: &Step<'_>) -> Holds {
         Command::Remove { .. } | Command::Reassign { .. } => None,
     };
     let (before, after) = (&step.before.records, &step.after.records);
-    let touched = after
-        .delegations
-        .values()
-        .filter(|is| before.delegations.get(&is.id) != Some(*is));
+    let touched = after.delegations.values().filter(|is| before.delegations.get(&is.id) != Some(*is));
     let touched: BTreeSet<_> = touched.map(|held| &held.customer).collect();
-    let alone = touched.len() <= 1
-        && touched
-            .iter()
-            .all(|of| customer.as_ref().is_none_or(|customer| customer == *of));
-    expect(alone, || {
-        format!("I12: delegations of {touched:?} have changed")
-    })?;
+    let alone = touched.len() <= 1 && touched.iter().all(|of| customer.as_ref().is_none_or(|customer| customer == *of));
+    expect(alone, || format!("I12: delegations of {touched:?} have changed"))?;
     if let (Outcome::Accepted(plan), Command::Accept(accept)) = (&step.outcome, &step.command) {
-        let theirs = plan
-            .held
-            .iter()
-            .chain(&plan.replace)
-            .all(|held| held.customer == accept.customer);
+        let theirs = plan.held.iter().chain(&plan.replace).all(|held| held.customer == accept.customer);
         let own = plan.held.iter().all(|held| held.partner == accept.partner);
-        let of_others = plan
-            .replace
-            .iter()
-            .all(|held| held.partner != accept.partner);
+        let of_others = plan.replace.iter().all(|held| held.partner != accept.partner);
         expect(theirs && own && of_others, || format!("I12: {plan:?}"))?;
     }
     Ok(())
@@ -701,26 +478,13 @@ fn i12(step: &Step<'_>) -> Holds {
 fn answers_are_its_own(world: &World<'_>) -> Holds {
     for partner in PARTNERS.map(tenant) {
         let mut alone = world.clone();
-        alone
-            .records
-            .relationships
-            .retain(|_, held| held.partner == partner);
-        alone
-            .records
-            .delegations
-            .retain(|_, held| held.partner == partner);
+        alone.records.relationships.retain(|_, held| held.partner == partner);
+        alone.records.delegations.retain(|_, held| held.partner == partner);
         let lists = [world, &alone].map(|world| world.customers_of(&partner));
-        expect(lists[0] == lists[1], || {
-            format!("I12: the list of {partner} shows others: {lists:?}")
-        })?;
+        expect(lists[0] == lists[1], || format!("I12: the list of {partner} shows others: {lists:?}"))?;
         for customer in &CUSTOMERS.map(tenant)[..3] {
-            let (is, own) = (
-                answers(world, &partner, customer),
-                answers(&alone, &partner, customer),
-            );
-            expect(is == own, || {
-                format!("I12: answers to {partner} about {customer}: {is:?}, alone {own:?}")
-            })?;
+            let (is, own) = (answers(world, &partner, customer), answers(&alone, &partner, customer));
+            expect(is == own, || format!("I12: answers to {partner} about {customer}: {is:?}, alone {own:?}"))?;
         }
     }
     Ok(())
@@ -731,19 +495,11 @@ fn answers(world: &World<'_>, partner: &TenantId, customer: &TenantId) -> Vec<De
     for action in Action::ALL {
         if action.target() != TargetKind::Subscription {
             let services = world.law.policy.services.iter();
-            answers.extend(
-                services.map(|service| world.check_service(partner, customer, action, &service.id)),
-            );
+            answers.extend(services.map(|service| world.check_service(partner, customer, action, &service.id)));
         }
         if action.target() != TargetKind::Service {
-            let theirs = world
-                .records
-                .subscriptions
-                .values()
-                .filter(|held| held.customer == *customer);
-            answers.extend(
-                theirs.map(|subscription| world.check_subscription(partner, action, subscription)),
-            );
+            let theirs = world.records.subscriptions.values().filter(|held| held.customer == *customer);
+            answers.extend(theirs.map(|subscription| world.check_subscription(partner, action, subscription)));
         }
     }
     answers
@@ -754,28 +510,14 @@ fn again(step: &Step<'_>) -> Holds {
     let (Outcome::Accepted(_), Command::Accept(accept)) = (&step.outcome, &step.command) else {
         return Ok(());
     };
-    let again = Accept {
-        replace: Replace::Nothing,
-        consent: Offer::Nothing,
-        ..accept.clone()
-    };
+    let again = Accept { replace: Replace::Nothing, consent: Offer::Nothing, ..accept.clone() };
     let (invitation, answer) = step.after.call(&again);
     let facts = step.after.facts(&invitation, &answer);
-    let decided = acceptance::decide(
-        &invitation,
-        &answer,
-        &facts,
-        &step.after.law,
-        step.after.now,
-    );
-    let plan = decided.map_err(|obstacles: Vec<Obstacle>| {
-        format!("R18: refused the second time: {obstacles:?}")
-    })?;
+    let decided = acceptance::decide(&invitation, &answer, &facts, &step.after.law, step.after.now);
+    let plan = decided.map_err(|obstacles: Vec<Obstacle>| format!("R18: refused the second time: {obstacles:?}"))?;
     let nothing = plan.grant.is_empty() && plan.replace.is_empty() && plan.consent.is_none();
     let held: BTreeSet<_> = plan.held.iter().map(|held| held.service.clone()).collect();
-    expect(nothing && held == accept.services, || {
-        format!("R18: granted the second time: {plan:?}")
-    })
+    expect(nothing && held == accept.services, || format!("R18: granted the second time: {plan:?}"))
 }
 
 proptest! {
@@ -870,10 +612,7 @@ fn the_stories_reach_every_outcome() {
         let story = stories.new_tree(&mut runner).unwrap().current();
         let look = |step: &Step<'_>| {
             let cloud = step.after.law.policy.cloud.to_string();
-            seen.borrow_mut()
-                .entry(cloud)
-                .or_default()
-                .extend(kinds(step));
+            seen.borrow_mut().entry(cloud).or_default().extend(kinds(step));
             Ok(())
         };
         play(&story, look).unwrap();
@@ -888,10 +627,7 @@ fn the_stories_reach_every_outcome() {
         ("germany", &[agreement, "DelegationMandatory"]),
         ("usgov", &[agreement, "DelegationMandatory"]),
     ] {
-        let expected = special
-            .iter()
-            .flat_map(|names| names.split_whitespace())
-            .chain(everywhere.split_whitespace());
+        let expected = special.iter().flat_map(|names| names.split_whitespace()).chain(everywhere.split_whitespace());
         let expected: BTreeSet<String> = expected.map(str::to_owned).collect();
         assert_eq!(reached[cloud], expected, "{cloud}");
     }
@@ -912,15 +648,9 @@ fn kinds(step: &Step<'_>) -> BTreeSet<String> {
         (!plan.held.is_empty(), "Held"),
         (!plan.replace.is_empty(), "Replaced"),
         (plan.consent.is_some(), "Consent"),
-        (
-            plan.grant.is_empty() && plan.held.is_empty(),
-            "WithoutDelegation",
-        ),
+        (plan.grant.is_empty() && plan.held.is_empty(), "WithoutDelegation"),
     ];
-    what.into_iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, name)| name.to_owned())
-        .collect()
+    what.into_iter().filter(|(is, _)| *is).map(|(_, name)| name.to_owned()).collect()
 }
 
 fn done(command: &Command) -> &'static str {
@@ -935,10 +665,7 @@ fn done(command: &Command) -> &'static str {
 fn refused(refusal: &Refusal) -> BTreeSet<String> {
     let name = |value: &dyn std::fmt::Debug| {
         let text = format!("{value:?}");
-        text.split(|c: char| !c.is_alphanumeric())
-            .next()
-            .unwrap()
-            .to_owned()
+        text.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned()
     };
     match refusal {
         Refusal::Obstacles(obstacles) => obstacles.iter().map(|obstacle| name(obstacle)).collect(),
