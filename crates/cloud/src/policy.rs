@@ -189,7 +189,8 @@ pub struct Document {
     pub title: String,
     /// Where it can be read.
     pub uri: String,
-    /// The version in force. An acceptance of another version does not count.
+    /// The version in force: who accepts an invitation is asked for it, also after accepting an earlier one. What partners may
+    /// do meanwhile rests on the earlier one.
     pub version: String,
 }
 

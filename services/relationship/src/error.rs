@@ -165,7 +165,7 @@ fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refu
             Refusal::new(Reason::RelationshipRequired, "R46", &partner, message)
         }
         CannotReassign::AlreadyHeld(holder) => {
-            let message = format!("partners/{to} holds the service already");
+            let message = format!("the service is held by {holder}: partners/{to} cannot get it besides");
             Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message).with("holder", holder)
         }
     }

@@ -9,6 +9,7 @@
 //! its events.
 
 pub mod config;
+mod delivery;
 pub mod domain;
 pub mod error;
 mod rpc;
@@ -43,15 +44,16 @@ impl Service for Relationship {
         let bound = Server::bind(&config.process).await?;
         let process = Process::load(Self::NAME, &config.process, clock.clone(), shutdown)?;
         let pool = Pool::open(&config.database, &store::schema()).await.map_err(|error| unusable(&config, &error))?;
-        let notification = Peer::connect(&config.peers.notification, &config.process.tls, &process.cloud)?;
+        let notification =
+            Peer::connect("notification", &config.peers.notification, &config.process.tls, &process.cloud)?;
         let outbox = Outbox::new(pool.clone(), clock);
 
         let relay = outbox.clone();
         let stop = Arc::clone(&process);
         process.spawn("relay", async move {
-            let notification = rpc::delivery::ToNotification(notification);
+            let delivery = delivery::Delivery { notification };
             tokio::select! {
-                () = relay.relay(&notification) => {}
+                () = relay.relay(&delivery) => {}
                 () = stop.shutdown.begun() => {}
             }
         });

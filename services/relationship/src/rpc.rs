@@ -3,7 +3,6 @@
 mod access;
 mod agreement;
 mod delegation;
-pub(crate) mod delivery;
 mod directory;
 mod establishment;
 mod relationship;

@@ -307,7 +307,9 @@ fn delegations(
         }
         let on_service =
             || facts.delegations.iter().filter(|held| held.state == State::Active && held.service == *service);
-        if let Some(own) = on_service().find(|held| held.partner == invitation.partner) {
+        // What an advisor holds beside the one holder is not the privilege that a reseller asks for (R24).
+        let serves = |held: &&Delegation| held.partner == invitation.partner && (held.exclusive || !plan.exclusive);
+        if let Some(own) = on_service().find(serves) {
             plan.held.push(own.clone());
             continue;
         }

@@ -108,26 +108,40 @@ pub enum CannotReassign {
     NotActive(NotActive),
     /// The other partner has no active relationship with the customer.
     NoRelationship,
-    /// The other partner holds the service already, by the delegation of this name.
+    /// The other partner holds the service already, or a third one does where it has one holder (R24); by the delegation of
+    /// this name.
     AlreadyHeld(String),
 }
 
-/// Hands a delegation over to the partner of another relationship (R46): the delegation ended, and the one that begins.
+/// What a hand-over meets.
+#[derive(Clone, Copy, Debug)]
+pub struct HandOver<'a> {
+    /// The relationship of the partner that gets it.
+    pub receiver: Option<&'a Relationship>,
+    /// The active delegations of the customer.
+    pub active: &'a [Delegation],
+    /// True where a service has one holder among the partners that transact (R24).
+    pub exclusive_holder: bool,
+}
+
+/// Hands a delegation over to another partner (R46): the delegation that ends, and the one that begins with this id.
 ///
 /// # Errors
 /// [`CannotReassign`], the first that applies.
 pub fn reassign(
     held: &Delegation,
-    receiver: Option<&Relationship>,
-    receiver_holds: Option<&Delegation>,
+    over: &HandOver<'_>,
     id: Uuid,
     end: End,
 ) -> Result<(Delegation, Delegation), CannotReassign> {
     let time = end.time;
     let ended = held.after(Verb::Reassign, end).map_err(CannotReassign::NotActive)?;
-    let receiver = receiver.filter(|receiver| receiver.state == relationship::State::Active);
+    let receiver = over.receiver.filter(|receiver| receiver.state == relationship::State::Active);
     let receiver = receiver.ok_or(CannotReassign::NoRelationship)?;
-    if let Some(other) = receiver_holds {
+    let exclusive = over.exclusive_holder && receiver.kind.transacts();
+    let on_service = over.active.iter().filter(|other| other.state == State::Active && other.service == held.service);
+    let mut others = on_service.filter(|other| other.partner == receiver.partner || other.id != held.id);
+    if let Some(other) = others.find(|other| other.partner == receiver.partner || (exclusive && other.exclusive)) {
         return Err(CannotReassign::AlreadyHeld(other.name()));
     }
     let granted = Delegation {
@@ -136,7 +150,7 @@ pub fn reassign(
         customer: held.customer.clone(),
         partner: receiver.partner.clone(),
         service: held.service.clone(),
-        exclusive: held.exclusive && receiver.kind.transacts(),
+        exclusive,
         state: State::Active,
         create_time: time,
         end: None,

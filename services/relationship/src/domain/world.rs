@@ -11,7 +11,7 @@ use cloud::{ServiceId, TenantId};
 use super::acceptance::{self, Answer, Invitation, Law, Scene};
 use super::access::{self, Action, Decision};
 use super::agreement::{Acceptance, Consent};
-use super::delegation::{self, Delegation, End, Verb};
+use super::delegation::{self, Delegation, End, HandOver, Verb};
 use super::directory::{Customer, Partner};
 use super::relationship::{self, Relationship, Type};
 use super::subscription::Subscription;
@@ -151,14 +151,11 @@ impl<'a> World<'a> {
             let is_active = |on: &&Relationship| on.state == relationship::State::Active;
             let active = self.bound(to, &held.customer).find(is_active);
             let receiver = active.or(self.in_force(to, &held.customer, None));
-            // Only who does not transact holds a service beside its one holder. Handing that to a partner that transacts is
-            // left out: `reassign` knows neither the rule of the cloud nor the other holder.
-            let one_holder = self.law.policy.delegation.exclusive_holder;
-            if one_holder && !held.exclusive && receiver.is_some_and(|receiver| receiver.kind.transacts()) {
-                return Err(Refusal::Nowhere);
-            }
-            let receiver_holds = self.held(to, &held.customer, &held.service);
-            delegation::reassign(held, receiver, receiver_holds, id, self.end()).map_err(Refusal::CannotReassign)?
+            let active: Vec<Delegation> =
+                self.records.delegations.values().filter(|on| on.customer == held.customer).cloned().collect();
+            let exclusive_holder = self.law.policy.delegation.exclusive_holder;
+            let over = HandOver { receiver, active: &active, exclusive_holder };
+            delegation::reassign(held, &over, id, self.end()).map_err(Refusal::CannotReassign)?
         };
         self.records.delegations.insert(ended.id, ended);
         self.records.delegations.insert(granted.id, granted);

@@ -10,7 +10,7 @@ use server::Caller;
 
 use super::relationship::page_id;
 use super::{Calls, View, change_request, expect_customer, view_of};
-use crate::domain::delegation::{self as domain, Delegation, End, State, Verb};
+use crate::domain::delegation::{self as domain, Delegation, End, HandOver, Verb};
 use crate::domain::relationship;
 use crate::error::Error;
 use crate::store::delegation as table;
@@ -221,11 +221,11 @@ impl outbox::Change for Reassign<'_> {
         let receivers = crate::store::relationship::in_force(scope.tx, customer, &self.to).await?;
         let receiver = receivers.iter().find(|receiver| receiver.state == relationship::State::Active);
         let active = table::active(scope.tx, customer).await?;
-        let receiver_holds = active.iter().map(|found| &found.delegation).find(|other| {
-            other.partner == self.to && other.service == held.delegation.service && other.state == State::Active
-        });
+        let active: Vec<Delegation> = active.into_iter().map(|found| found.delegation).collect();
+        let exclusive_holder = self.calls.process.policy.delegation.exclusive_holder;
+        let over = HandOver { receiver, active: &active, exclusive_holder };
         let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.clone() };
-        let (ended, granted) = domain::reassign(&held.delegation, receiver, receiver_holds, scope.id(), end)
+        let (ended, granted) = domain::reassign(&held.delegation, &over, scope.id(), end)
             .map_err(|why| Error::CannotReassign { delegation: held.delegation.name(), to: self.to.clone(), why })?;
         let to = crate::store::directory::partner(scope.tx, &self.to).await?;
         let to_display_name = to.map(|partner| partner.display_name).unwrap_or_default();

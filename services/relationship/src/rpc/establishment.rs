@@ -25,7 +25,10 @@ pub(super) async fn establish(
     let answer = convert::answer(&request)?;
     expect_customer(&caller, &answer.customer, &request.customer)?;
     let acceptor = caller.user_name();
-    let asked = change_request(&acceptor, "Establish", &request.request_id, &request)?;
+    // A repeat is the same request whatever has become of the link since.
+    let mut lasting = request.clone();
+    lasting.invitation.iter_mut().for_each(|invitation| invitation.link_active = true);
+    let asked = change_request(&acceptor, "Establish", &request.request_id, &lasting)?;
     if request.validate_only {
         let answer = foretell(&calls, &invitation, &answer, &acceptor).await?;
         return Ok(Done { answer, position: 0 });

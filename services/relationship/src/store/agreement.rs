@@ -7,7 +7,7 @@ use store::{Failure, Tx, on};
 use crate::domain::agreement::{Acceptance, Method, Signer};
 
 const OF: &str = "SELECT id, customer, agreement, version, method, first_name, last_name, email, phone, accept_time_us,
-     create_time_us FROM agreement_acceptances WHERE customer = $1 AND agreement = $2 ORDER BY id LIMIT 1";
+     create_time_us FROM agreement_acceptances WHERE customer = $1 AND agreement = $2 ORDER BY id DESC LIMIT 1";
 const LIST: &str =
     "SELECT id, customer, agreement, version, method, first_name, last_name, email, phone, accept_time_us,
      create_time_us FROM agreement_acceptances WHERE customer = $1 AND id > $2 ORDER BY id LIMIT $3";
@@ -56,7 +56,7 @@ impl TryFrom<Row> for Acceptance {
     }
 }
 
-/// The first acceptance of an agreement by a customer.
+/// The latest acceptance of an agreement by a customer, of whichever version.
 pub async fn of(tx: &mut Tx, customer: &TenantId, agreement: &str) -> Result<Option<Acceptance>, Failure> {
     let row: Option<Row> =
         on!(tx, tx => sqlx::query_as(OF).bind(customer.as_str()).bind(agreement).fetch_optional(&mut **tx).await?);

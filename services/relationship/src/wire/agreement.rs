@@ -72,7 +72,7 @@ pub fn status(name: String, policy: &Policy, acceptance: Option<&Acceptance>) ->
     wire::AgreementStatus {
         name,
         required: required.map(offer),
-        satisfied: required.is_none() || acceptance.is_some(),
+        satisfied: required.is_none_or(|required| acceptance.is_some_and(|it| it.version == required.version)),
         acceptance: acceptance.map(Acceptance::name).unwrap_or_default(),
     }
 }

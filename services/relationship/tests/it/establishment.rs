@@ -217,6 +217,10 @@ async fn a_repeated_acceptance_gets_the_first_answer(database: Database) {
     let again = world.establishment().establish(world.by(admin("cedar"), request.clone())).await.expect("a repeat");
     assert_eq!(first.into_inner(), again.into_inner());
 
+    request.invitation.as_mut().expect("set").link_active = false;
+    let later = world.establishment().establish(world.by(admin("cedar"), request.clone())).await;
+    later.expect("still a repeat after the link was disabled");
+
     request.invitation = Some(invitation("birchwood", &["azure-ad"]));
     let reused = world.establishment().establish(world.by(admin("cedar"), request)).await.expect_err("another request");
     let (code, reason, rule, _) = told(&reused);

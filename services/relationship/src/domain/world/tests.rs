@@ -339,8 +339,11 @@ fn may_accept(world: &World<'_>, accept: &Accept) -> bool {
     let enough = policy.delegation.optional || !accept.services.is_empty();
     let (_, answer) = world.call(accept);
     let theirs: Vec<&Delegation> = active(records).filter(|held| held.customer == accept.customer).collect();
+    // Where a service has one holder, what the partner holds as an advisor does not serve it as a reseller.
+    let one_holder = policy.delegation.exclusive_holder && accept.kind.transacts();
+    let serves = |held: &Delegation| !one_holder || records.relationships[&held.relationship].kind.transacts();
     let own: BTreeSet<_> =
-        theirs.iter().filter(|held| held.partner == accept.partner).map(|held| &held.service).collect();
+        theirs.iter().filter(|held| held.partner == accept.partner && serves(held)).map(|held| &held.service).collect();
     let due = |held: &Delegation| accept.services.contains(&held.service) && !own.contains(&held.service);
     let free = theirs.iter().filter(|held| due(held) && !answer.replace.contains(&held.id)).all(|held| {
         let both_transact = accept.kind.transacts() && records.relationships[&held.relationship].kind.transacts();

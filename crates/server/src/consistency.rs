@@ -1,0 +1,46 @@
+//! Consistency tokens: what a change returns, and what a read that must see it takes.
+//!
+//! A token names the cloud, the service and the position of its database's log at which the change can be seen. Position 0
+//! means everywhere at once: there is one process, or nothing was changed.
+
+use api::relationship::Consistency;
+use api::relationship::consistency::Requirement;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tonic::Response;
+use tonic::metadata::MetadataValue;
+
+use crate::Process;
+
+/// The response metadata that carries the token.
+pub const METADATA: &str = "mandate-consistency-token";
+
+/// Puts the token of a change on its response.
+pub fn attach<T>(response: &mut Response<T>, process: &Process, position: i64) {
+    let token = URL_SAFE_NO_PAD.encode(format!("{}.{}.{position}", process.cloud, process.name));
+    let token = MetadataValue::try_from(token).expect("base64 is ASCII");
+    response.metadata_mut().insert(METADATA, token);
+}
+
+/// The position that a read must have reached; 0 when any will do.
+///
+/// # Errors
+/// What is wrong with the token: it is malformed, or of another cloud or service.
+pub fn required_position(consistency: Option<&Consistency>, process: &Process) -> Result<i64, String> {
+    let Some(Requirement::AtLeastAsFresh(token)) = consistency.and_then(|consistency| consistency.requirement.as_ref())
+    else {
+        return Ok(0);
+    };
+    let malformed = || format!("use a {METADATA} of this service");
+    let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| malformed())?;
+    let token = String::from_utf8(token).map_err(|_| malformed())?;
+    let mut parts = token.split('.');
+    let (Some(cloud), Some(service), Some(position), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed());
+    };
+    if cloud != process.cloud.as_str() || service != process.name {
+        return Err(format!("the token is of {service} in {cloud}; use one of {} in {}", process.name, process.cloud));
+    }
+    position.parse().ok().filter(|position| *position >= 0).ok_or_else(malformed)
+}

@@ -1,0 +1,5 @@
+//! Serves, migrates or prints the configuration of the invitation service.
+
+fn main() -> std::process::ExitCode {
+    server::main::<invitation::Invitation>()
+}

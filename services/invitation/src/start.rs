@@ -1,0 +1,70 @@
+//! Builds the service from its configuration, in the order in which the parts need each other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use api::invitation::invitation_service_server::InvitationServiceServer;
+use clock::Clock;
+use outbox::Outbox;
+use server::{Peer, Process, Running, Server, Services, Shutdown, StartError};
+use store::{Failure, Pool};
+
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::domain::key::Keys;
+use crate::domain::text::Catalog;
+use crate::rpc::{Calls, Issue};
+
+/// The invitation service, as a process runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Invitation;
+
+impl server::Service for Invitation {
+    const NAME: &'static str = "invitation";
+    type Config = Config;
+
+    async fn start(config: Config, clock: Clock, shutdown: Shutdown) -> Result<Running, StartError> {
+        let process = Process::load(Self::NAME, &config.process, clock, shutdown)?;
+        let keys = read_keys(&config.link_keys)?;
+        let catalog = Catalog::load().map_err(|error| StartError::new(error.to_string()))?;
+        let peer = |service, settings| Peer::connect(service, settings, &config.process.tls, &process.cloud);
+        let relationship = peer("relationship", &config.peers.relationship)?;
+        let notification = peer("notification", &config.peers.notification)?;
+        let bound = Server::bind(&config.process).await?;
+        let pool = Pool::open(&config.database, &crate::store::schema()).await.map_err(|failure| unusable(&failure))?;
+        let outbox = Outbox::new(pool.clone(), process.clock.clone());
+        relay(&process, outbox.clone(), Delivery { notification });
+        let issue = Arc::new(Issue { keys, public_uri: config.public_uri, catalog });
+        let calls = Calls { process: Arc::clone(&process), pool, outbox, relationship, issue };
+        bound.serve(Services::new().with(InvitationServiceServer::new(calls)), &process).await
+    }
+
+    async fn migrate(config: Config) -> Result<(), StartError> {
+        let migrated = Pool::migrate(&config.database, &crate::store::schema()).await;
+        migrated.map_err(|failure| unusable(&failure))?.close().await;
+        Ok(())
+    }
+}
+
+fn read_keys(path: &Path) -> Result<Keys, StartError> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        StartError::new(format!("link_keys: {file} cannot be read ({error}); expected a file of keys"))
+    })?;
+    Keys::parse(&text).map_err(|error| StartError::new(format!("link_keys: {file}: {error}")))
+}
+
+fn unusable(failure: &Failure) -> StartError {
+    StartError::new(format!("database: {}", server::failure::chain(failure)))
+}
+
+/// Delivers events until the process ends; what is left then waits in the outbox.
+fn relay(process: &Process, outbox: Outbox, delivery: Delivery) {
+    let shutdown = process.shutdown.clone();
+    process.spawn("relay", async move {
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = outbox.relay(&delivery) => {}
+        }
+    });
+}

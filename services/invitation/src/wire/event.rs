@@ -1,0 +1,54 @@
+//! What is told of a change, to the partner alone: links concern no customer (R17).
+
+use api::notification::{Event, EventEnvelope};
+use clock::{Time, Uuid};
+use prost::{Message, Name};
+use prost_types::Any;
+
+use crate::domain::link::Link;
+
+/// A change of a link to tell about.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// `{resource}.{verb}`: `invitationLink.rotated`.
+    pub kind: &'static str,
+    /// The link before.
+    pub before: &'a Link,
+    /// The link after.
+    pub after: &'a Link,
+    /// Who changed it.
+    pub actor: &'a str,
+    /// Why, in the actor's words.
+    pub reason: &'a str,
+}
+
+impl Change<'_> {
+    /// The event as the outbox keeps it.
+    #[must_use]
+    pub fn envelope(self, id: Uuid, time: Time, cloud: &str, traceparent: String) -> Vec<u8> {
+        let event = Event {
+            name: String::new(),
+            sequence: 0,
+            r#type: self.kind.to_owned(),
+            resource: self.after.name(),
+            event_time: Some(super::timestamp(time)),
+            actor: self.actor.to_owned(),
+            reason: self.reason.to_owned(),
+            cloud: cloud.to_owned(),
+            before: Some(snapshot(&super::link::record(self.before))),
+            after: Some(snapshot(&super::link::record(self.after))),
+        };
+        let envelope = EventEnvelope {
+            event_id: id.to_string(),
+            feeds: vec![format!("partners/{}", self.after.partner)],
+            event: Some(event),
+            traceparent,
+        };
+        envelope.encode_to_vec()
+    }
+}
+
+/// A resource as an event carries it.
+fn snapshot<M: Message + Name>(message: &M) -> Any {
+    Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
+}
