@@ -27,11 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut documented = protox::Compiler::new([root])?;
     documented.include_source_info(true).include_imports(true).open_files(&files)?;
-    let mut generator = tonic_prost_build::Config::new();
-    generator.enable_type_names(); // events carry resources as google.protobuf.Any
-    tonic_prost_build::configure()
-        .include_file("mandate.rs")
-        .compile_fds_with_config(documented.file_descriptor_set(), generator)?;
+    tonic_prost_build::configure().include_file("mandate.rs").compile_fds(documented.file_descriptor_set())?;
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 //! It deliberately decides nothing: rules live in the domain of each service, and the layer that enforces [`rule::RULES`] in
 //! `server`.
 
+pub mod event;
+pub mod field;
 pub mod filter;
 pub mod name;
 pub mod page;
@@ -27,6 +29,9 @@ pub use generated::mandate::error::v1::ErrorReason;
 pub use generated::mandate::invitation::v1 as invitation;
 pub use generated::mandate::notification::v1 as notification;
 pub use generated::mandate::relationship::v1 as relationship;
+
+/// The messages in the details of our errors, as an encoded `FileDescriptorSet`, so that clients can read them by reflection.
+pub use tonic_types::pb::FILE_DESCRIPTOR_SET as ERROR_DETAILS_DESCRIPTOR_SET;
 
 /// All of the contract as an encoded `FileDescriptorSet`, our method options included, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mandate.bin"));

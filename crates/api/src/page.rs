@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::field::Invalid;
+
 /// How many items a page holds when the caller does not say.
 pub const SIZE_DEFAULT: usize = 50;
 /// How many items a page holds at most; callers that ask for more get so many.
@@ -18,15 +20,6 @@ pub struct Page {
     scope: String,
 }
 
-/// Why a page could not be given. The field is the one to name in `BadRequest`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invalid {
-    /// `page_size` is negative.
-    Size,
-    /// `page_token` does not come from a list with the same parameters.
-    Token,
-}
-
 impl Page {
     /// The page that `page_size` and `page_token` ask for. `scope` says which list it is of (parent, filter, caller): a token
     /// of another list is refused.
@@ -37,16 +30,16 @@ impl Page {
         let size = match usize::try_from(page_size) {
             Ok(0) => SIZE_DEFAULT,
             Ok(size) => size.min(SIZE_MAX),
-            Err(_) => return Err(Invalid::Size),
+            Err(_) => return Err(Invalid::new("page_size", "must not be negative")),
         };
         if page_token.is_empty() {
             return Ok(Page { size, after: String::new(), scope });
         }
-        let token = URL_SAFE_NO_PAD.decode(page_token).map_err(|_| Invalid::Token)?;
-        let token = String::from_utf8(token).map_err(|_| Invalid::Token)?;
+        let token = URL_SAFE_NO_PAD.decode(page_token).map_err(|_| not_ours())?;
+        let token = String::from_utf8(token).map_err(|_| not_ours())?;
         match token.split_once('\n') {
             Some((of, after)) if of == scope && !after.is_empty() => Ok(Page { size, after: after.to_owned(), scope }),
-            Some(_) | None => Err(Invalid::Token),
+            Some(_) | None => Err(not_ours()),
         }
     }
 
@@ -68,6 +61,12 @@ impl Page {
     }
 }
 
+/// The refusal of a `page_token` that does not come from a list with the same parameters.
+#[must_use]
+pub fn not_ours() -> Invalid {
+    Invalid::new("page_token", "use the next_page_token of a list with the same parameters")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +81,7 @@ mod tests {
         assert_eq!(size(0), Ok(SIZE_DEFAULT));
         assert_eq!(size(1), Ok(1));
         assert_eq!(size(i32::MAX), Ok(SIZE_MAX));
-        assert_eq!(size(-1), Err(Invalid::Size));
+        assert_eq!(size(-1), Err(Invalid::new("page_size", "must not be negative")));
     }
 
     #[test]
@@ -99,7 +98,7 @@ mod tests {
     fn a_token_of_another_list_is_refused() {
         let other = Page::parse("customers/d".to_owned(), 1, "").expect("valid");
         let (_, token) = other.cut(vec!["a", "b"], |row| (*row).to_owned());
-        assert_eq!(page(1, &token), Err(Invalid::Token));
-        assert_eq!(page(1, "???"), Err(Invalid::Token));
+        assert_eq!(page(1, &token), Err(not_ours()));
+        assert_eq!(page(1, "???"), Err(not_ours()));
     }
 }

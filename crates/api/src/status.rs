@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::ErrorReason;
+use crate::field::Invalid;
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "mandate";
@@ -143,6 +144,21 @@ impl Refusal {
         refusal
     }
 
+    /// The refusal of a change of something that is no longer as the caller read it.
+    #[must_use]
+    pub fn etag_mismatch(resource: &str) -> Refusal {
+        let message = format!("{resource} has changed since its etag was read; read it again");
+        Refusal::new(ErrorReason::EtagMismatch, "AIP-154", resource, message)
+    }
+
+    /// The refusal of a request id that came with another request before.
+    #[must_use]
+    pub fn request_id_reused() -> Refusal {
+        let message = "the request_id was used for a different request; send a new one";
+        let refusal = Refusal::new(ErrorReason::RequestIdReused, "AIP-155", "", message);
+        refusal.and_field("request_id", "use a new UUID for a new request")
+    }
+
     /// The refusal of one malformed field. `problem` says what it should be.
     #[must_use]
     pub fn field(field: &str, problem: &str) -> Refusal {
@@ -189,6 +205,12 @@ impl Refusal {
         self.metadata.insert("cloud".to_owned(), cloud.to_owned());
         self.details.set_error_info(self.reason.wire(), DOMAIN, self.metadata);
         Status::with_error_details(self.code, self.message, *self.details)
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(Invalid { field, problem }: Invalid) -> Refusal {
+        Refusal::field(&field, &problem)
     }
 }
 

@@ -12,10 +12,10 @@ use toml::{Table, Value};
 
 use crate::telemetry;
 
-mod common;
+mod process;
 mod seconds;
 
-pub use common::{Common, Limits, Tls};
+pub use process::{Common, Limits, Tls};
 pub use seconds::Seconds;
 
 /// What variables begin with that carry configuration.

@@ -284,6 +284,7 @@ impl Health {
 fn with_reflection(routes: Routes, names: &[&'static str]) -> Result<Routes, StartError> {
     let mut builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(api::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(api::ERROR_DETAILS_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     for name in names.iter().copied().chain([HEALTH, REFLECTION]) {
         builder = builder.with_service_name(name);

@@ -33,11 +33,7 @@ impl Service for Gateway {
 
     type Config = Config;
 
-    async fn start(
-        config: Config,
-        clock: Clock,
-        shutdown: Shutdown,
-    ) -> Result<Running, StartError> {
+    async fn start(config: Config, clock: Clock, shutdown: Shutdown) -> Result<Running, StartError> {
         start(config, clock, shutdown).await
     }
 
@@ -51,11 +47,7 @@ impl Service for Gateway {
 ///
 /// # Errors
 /// When the configuration cannot be used, or the port is taken: one sentence.
-pub async fn start(
-    config: Config,
-    clock: Clock,
-    shutdown: Shutdown,
-) -> Result<Running, StartError> {
+pub async fn start(config: Config, clock: Clock, shutdown: Shutdown) -> Result<Running, StartError> {
     let wrong = |fault: Fault| StartError::new(format!("{}: {}", fault.key, fault.problem));
     config.check().map_err(wrong)?;
     server::install_crypto();
@@ -73,10 +65,7 @@ pub async fn start(
         Some(address) => Some(bind("probe_listen", address, None).await?),
         None => None,
     };
-    let running = Running {
-        address: listener.address(),
-        probe_address: probe.as_ref().map(Listener::address),
-    };
+    let running = Running { address: listener.address(), probe_address: probe.as_ref().map(Listener::address) };
     if config.development {
         tracing::warn!(address = %running.address, "DEVELOPMENT gateway: loopback only, never for production");
     }
@@ -92,16 +81,10 @@ pub async fn start(
         .layer(CallLayer::new(Gateway::NAME, ""))
         .service(Switchboard::new(clouds, config.limits.clone(), own))
         .map_response(|response| response.map(tonic::body::Body::new));
-    shutdown.spawn(
-        "gateway",
-        listener.serve(gateway, config.limits.clone(), shutdown.clone()),
-    );
+    shutdown.spawn("gateway", listener.serve(gateway, config.limits.clone(), shutdown.clone()));
     if let Some(probe) = probe {
         let only_health = Routes::new(health).prepare();
-        shutdown.spawn(
-            "probes",
-            probe.serve(only_health, config.limits, shutdown.clone()),
-        );
+        shutdown.spawn("probes", probe.serve(only_health, config.limits, shutdown.clone()));
     }
     tracing::info!(address = %running.address, service = Gateway::NAME, "ready");
     Ok(running)
@@ -132,13 +115,12 @@ async fn report(reporter: &HealthReporter, status: ServingStatus) {
 }
 
 fn reflection() -> Result<
-    tonic_reflection::server::v1::ServerReflectionServer<
-        impl tonic_reflection::server::v1::ServerReflection,
-    >,
+    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
     StartError,
 > {
     tonic_reflection::server::Builder::configure()
         .register_file_descriptor_set(reflection::public_descriptors())
+        .register_encoded_file_descriptor_set(api::ERROR_DETAILS_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| StartError::new(format!("the contract cannot be shown: {error}")))
@@ -147,11 +129,7 @@ fn reflection() -> Result<
 fn clouds(config: &Config, clock: &Clock) -> Result<Clouds, StartError> {
     let wrong = |fault: Fault| StartError::new(format!("{}: {}", fault.key, fault.problem));
     let directory = Directory::new(config.entries().map_err(wrong)?).map_err(wrong)?;
-    let all: Result<Vec<Cloud>, StartError> = config
-        .clouds
-        .iter()
-        .map(|cloud| open(config, cloud, clock))
-        .collect();
+    let all: Result<Vec<Cloud>, StartError> = config.clouds.iter().map(|cloud| open(config, cloud, clock)).collect();
     Ok(Clouds::new(directory, all?))
 }
 
@@ -168,34 +146,14 @@ fn open(config: &Config, cloud: &config::Cloud, clock: &Clock) -> Result<Cloud, 
     let calls_max = usize::try_from(config.limits.calls_max).expect("32 bits fit");
     let mut upstreams = BTreeMap::new();
     for (destination, name, peer) in [
-        (
-            Destination::Invitation,
-            "invitation",
-            &cloud.upstreams.invitation,
-        ),
-        (
-            Destination::Relationship,
-            "relationship",
-            &cloud.upstreams.relationship,
-        ),
-        (
-            Destination::Notification,
-            "notification",
-            &cloud.upstreams.notification,
-        ),
+        (Destination::Invitation, "invitation", &cloud.upstreams.invitation),
+        (Destination::Relationship, "relationship", &cloud.upstreams.relationship),
+        (Destination::Notification, "notification", &cloud.upstreams.notification),
     ] {
         let key = format!("cloud `{}`.upstreams.{name}", cloud.id);
-        upstreams.insert(
-            destination,
-            Upstream::new(&tls::endpoint(peer, tls, &key)?, calls_max),
-        );
+        upstreams.insert(destination, Upstream::new(&tls::endpoint(peer, tls, &key)?, calls_max));
     }
-    let issuer = Issuer::new(
-        policy.cloud.clone(),
-        &cloud.issuer,
-        policy.identity.clone(),
-        clock.clone(),
-    );
+    let issuer = Issuer::new(policy.cloud.clone(), &cloud.issuer, policy.identity.clone(), clock.clone());
     Ok(Cloud {
         id: policy.cloud.clone(),
         label: cloud.id.as_str().into(),

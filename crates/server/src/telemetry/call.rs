@@ -179,6 +179,7 @@ impl Call {
     }
 
     /// The one line per call.
+    #[expect(clippy::cognitive_complexity, reason = "one plain match; the rest is what the log macros expand to")]
     fn log(&self, duration_ms: f64, code: &str, fault: Fault) {
         let (method, verb) = (self.method.name, self.method.verb());
         // Elsewhere the span says it.

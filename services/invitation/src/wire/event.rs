@@ -1,9 +1,9 @@
 //! What is told of a change, to the partner alone: links concern no customer (R17).
 
-use api::notification::{Event, EventEnvelope};
+use api::notification::resource_snapshot::Resource;
+use api::notification::{Event, EventEnvelope, ResourceSnapshot};
 use clock::{Time, Uuid};
-use prost::{Message, Name};
-use prost_types::Any;
+use prost::Message as _;
 
 use crate::domain::link::Link;
 
@@ -35,8 +35,8 @@ impl Change<'_> {
             actor: self.actor.to_owned(),
             reason: self.reason.to_owned(),
             cloud: cloud.to_owned(),
-            before: Some(snapshot(&super::link::record(self.before))),
-            after: Some(snapshot(&super::link::record(self.after))),
+            before: Some(snapshot(self.before)),
+            after: Some(snapshot(self.after)),
         };
         let envelope = EventEnvelope {
             event_id: id.to_string(),
@@ -48,7 +48,7 @@ impl Change<'_> {
     }
 }
 
-/// A resource as an event carries it.
-fn snapshot<M: Message + Name>(message: &M) -> Any {
-    Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
+/// A link as an event carries it.
+fn snapshot(link: &Link) -> ResourceSnapshot {
+    ResourceSnapshot { resource: Some(Resource::InvitationLink(super::link::record(link))) }
 }

@@ -4,7 +4,7 @@ use api::invitation::{
     DisableInvitationLinkRequest, GetInvitationLinkRequest, InvitationKind, InvitationLink, InvitationLinkState,
     ListInvitationLinksRequest, RotateInvitationLinkRequest,
 };
-use prost::Message as _;
+use api::notification::resource_snapshot::Resource;
 use testkit::Database;
 use tonic::{Code, Status};
 
@@ -102,10 +102,10 @@ async fn rotation_replaces_the_uri_and_tells_the_partner_without_showing_it(data
     assert_eq!((event.r#type.as_str(), event.resource.as_str()), ("invitationLink.rotated", PLAIN));
     assert_eq!((event.actor.as_str(), event.reason.as_str()), ("partners/northwind/users/agent", "leaked"));
     assert_eq!((event.cloud.as_str(), event.event_time), ("public", rotated.update_time));
-    for (any, shown) in [(&event.before, &first), (&event.after, &rotated)] {
-        let any = any.as_ref().unwrap();
-        assert_eq!(any.type_url, "type.googleapis.com/mandate.invitation.v1.InvitationLink");
-        let link = InvitationLink::decode(any.value.as_slice()).unwrap();
+    for (snapshot, shown) in [(&event.before, &first), (&event.after, &rotated)] {
+        let Some(Resource::InvitationLink(link)) = snapshot.as_ref().unwrap().resource.as_ref() else {
+            panic!("not a link: {snapshot:?}");
+        };
         assert_eq!((link.uri.as_str(), link.token.as_str()), ("", ""));
         assert_eq!(link.etag, shown.etag);
     }

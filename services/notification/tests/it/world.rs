@@ -169,7 +169,7 @@ pub(crate) fn envelope(number: u128, event_type: &str, feeds: &[&str]) -> EventE
             event_time: Some(prost_types::Timestamp { seconds: NOW_SECONDS, nanos: 0 }),
             actor: "customers/c/users/bob".to_owned(),
             cloud: "public".to_owned(),
-            after: Some(prost_types::Any { type_url: "type.googleapis.com/x".to_owned(), value: vec![1, 2, 3] }),
+            after: Some(snapshot()),
             ..Event::default()
         }),
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
@@ -220,4 +220,11 @@ impl Refused {
         self.expect(Code::InvalidArgument, "FIELD_INVALID", &[("rule", "AIP-203"), ("resource", "")], false);
         assert_eq!(self.fields, [field]);
     }
+}
+
+/// A resource as an event carries it.
+fn snapshot() -> api::notification::ResourceSnapshot {
+    let delegation = api::relationship::Delegation { etag: "v1".to_owned(), ..Default::default() };
+    let resource = api::notification::resource_snapshot::Resource::Delegation(delegation);
+    api::notification::ResourceSnapshot { resource: Some(resource) }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::notification::resource_snapshot::Resource;
 use api::relationship as wire;
 use clock::Uuid;
 use cloud::TenantId;
@@ -15,7 +16,7 @@ use crate::domain::relationship;
 use crate::error::Error;
 use crate::store::delegation as table;
 use crate::wire::delegation as convert;
-use crate::wire::event::{Change, snapshot};
+use crate::wire::event::Change;
 
 pub(super) async fn get_delegation(
     calls: Calls,
@@ -142,8 +143,8 @@ pub(super) async fn write_end(
         partner: &ended.partner,
         actor: end.map(|end| end.by.as_str()).unwrap_or_default(),
         reason: end.map(|end| end.reason.as_str()).unwrap_or_default(),
-        before: Some(snapshot(&convert::delegation(before, partner_display_name))),
-        after: Some(snapshot(&after)),
+        before: Some(Resource::Delegation(convert::delegation(before, partner_display_name))),
+        after: Some(Resource::Delegation(after.clone())),
     };
     calls.emit(scope, change).await?;
     Ok(after)
@@ -169,7 +170,7 @@ pub(super) async fn write_grant(
         actor,
         reason: "",
         before: None,
-        after: Some(snapshot(&after)),
+        after: Some(Resource::Delegation(after.clone())),
     };
     calls.emit(scope, change).await?;
     Ok(after)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::notification::resource_snapshot::Resource;
 use api::relationship as wire;
 use cloud::TenantId;
 use outbox::{Done, Scope};
@@ -14,7 +15,7 @@ use crate::domain::acceptance::{self, Answer, Facts, Invitation, Law, Obstacle, 
 use crate::error::{self, Error};
 use crate::store::{agreement, delegation, directory, relationship};
 use crate::wire::acceptance as convert;
-use crate::wire::event::{Change, snapshot};
+use crate::wire::event::Change;
 
 pub(super) async fn establish(
     calls: Calls,
@@ -120,7 +121,7 @@ async fn write(
             actor: acceptor,
             reason: "",
             before: None,
-            after: response.relationship.as_ref().map(snapshot),
+            after: response.relationship.clone().map(Resource::Relationship),
         };
         calls.emit(scope, change).await?;
     }
@@ -134,7 +135,7 @@ async fn write(
             actor: acceptor,
             reason: "",
             before: None,
-            after: response.agreement_acceptance.as_ref().map(snapshot),
+            after: response.agreement_acceptance.clone().map(Resource::AgreementAcceptance),
         };
         calls.emit(scope, change).await?;
     }

@@ -1,10 +1,10 @@
 //! What is told of a change, to whom.
 
-use api::notification::{Event, EventEnvelope};
+use api::notification::resource_snapshot::Resource;
+use api::notification::{Event, EventEnvelope, ResourceSnapshot};
 use clock::{Time, Uuid};
 use cloud::TenantId;
-use prost::{Message, Name};
-use prost_types::Any;
+use prost::Message as _;
 
 /// A change to tell both sides about.
 #[derive(Clone, Debug)]
@@ -22,14 +22,9 @@ pub struct Change<'a> {
     /// Why, in the actor's words.
     pub reason: &'a str,
     /// The resource before.
-    pub before: Option<Any>,
+    pub before: Option<Resource>,
     /// The resource after.
-    pub after: Option<Any>,
-}
-
-/// A resource as an event carries it.
-pub fn snapshot<M: Message + Name>(message: &M) -> Any {
-    Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
+    pub after: Option<Resource>,
 }
 
 impl Change<'_> {
@@ -45,8 +40,8 @@ impl Change<'_> {
             actor: self.actor.to_owned(),
             reason: self.reason.to_owned(),
             cloud: cloud.to_owned(),
-            before: self.before,
-            after: self.after,
+            before: self.before.map(snapshot),
+            after: self.after.map(snapshot),
         };
         let envelope = EventEnvelope {
             event_id: id.to_string(),
@@ -56,4 +51,8 @@ impl Change<'_> {
         };
         envelope.encode_to_vec()
     }
+}
+
+fn snapshot(resource: Resource) -> ResourceSnapshot {
+    ResourceSnapshot { resource: Some(resource) }
 }
