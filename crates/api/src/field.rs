@@ -83,10 +83,16 @@ pub fn etag(version: i64) -> String {
     format!("v{version}")
 }
 
-/// False when the caller gave an etag, and it is not that of this version.
-#[must_use]
-pub fn is_current(given: &str, version: i64) -> bool {
-    given.is_empty() || given == etag(version)
+/// A resource that is no longer as the caller read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale(pub String);
+
+/// Refuses a change of something that is no longer as the caller read it, if the caller says how it read it.
+///
+/// # Errors
+/// [`Stale`] with the name, when an etag was given and is not that of this version.
+pub fn check_etag(name: &str, given: &str, version: i64) -> Result<(), Stale> {
+    if given.is_empty() || given == etag(version) { Ok(()) } else { Err(Stale(name.to_owned())) }
 }
 
 /// A moment on the wire, from microseconds since 1970-01-01 UTC.
@@ -161,7 +167,11 @@ mod tests {
 
     #[test]
     fn an_etag_is_checked_when_it_is_given() {
-        assert!(is_current("", 3) && is_current(&etag(3), 3));
-        assert!(!is_current(&etag(2), 3) && !is_current("3", 3));
+        for given in ["", &etag(3)] {
+            assert_eq!(check_etag("partners/p", given, 3), Ok(()));
+        }
+        for given in [&etag(2), "3"] {
+            assert_eq!(check_etag("partners/p", given, 3), Err(Stale("partners/p".to_owned())));
+        }
     }
 }

@@ -2,29 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use crate::field::Invalid;
+
 /// The pairs of a filter, each field once. Values may stand in double quotes.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the filter and which fields there are.
-pub fn parse<'a>(filter: &'a str, fields: &[&'static str]) -> Result<BTreeMap<&'static str, &'a str>, String> {
+/// [`Invalid`] that says what is wrong with the filter, and which fields there are.
+pub fn parse<'a>(filter: &'a str, fields: &[&'static str]) -> Result<BTreeMap<&'static str, &'a str>, Invalid> {
+    let refuse = |problem| Err(Invalid { field: "filter".to_owned(), problem });
     let mut pairs = BTreeMap::new();
     if filter.trim().is_empty() {
         return Ok(pairs);
     }
     for clause in filter.split(" AND ") {
         let Some((field, value)) = clause.split_once('=') else {
-            return Err(format!("write `field = value`, joined by AND; the fields are {}", fields.join(", ")));
+            return refuse(format!("write `field = value`, joined by AND; the fields are {}", fields.join(", ")));
         };
         let Some(field) = fields.iter().find(|known| **known == field.trim()) else {
-            return Err(format!("`{}` cannot be filtered by; the fields are {}", field.trim(), fields.join(", ")));
+            return refuse(format!("`{}` cannot be filtered by; the fields are {}", field.trim(), fields.join(", ")));
         };
         let value = value.trim();
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
         if value.is_empty() || value.contains(['"', '=']) {
-            return Err(format!("`{field}` needs one value"));
+            return refuse(format!("`{field}` needs one value"));
         }
         if pairs.insert(*field, value).is_some() {
-            return Err(format!("`{field}` is given twice"));
+            return refuse(format!("`{field}` is given twice"));
         }
     }
     Ok(pairs)

@@ -60,6 +60,13 @@ pub struct Done<T> {
     pub position: i64,
 }
 
+/// As whoever answers the call takes it.
+impl<T> From<Done<T>> for (T, i64) {
+    fn from(done: Done<T>) -> (T, i64) {
+        (done.answer, done.position)
+    }
+}
+
 /// A change of state. It may run several times, of which at most one is kept.
 pub trait Change: Sync {
     /// The name of the transaction in telemetry: `remove_delegation`.

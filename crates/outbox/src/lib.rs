@@ -5,6 +5,7 @@
 //! `outbox`); each migration folder creates them in its first step.
 
 mod change;
+mod purge;
 mod relay;
 
 pub use change::{Change, Done, Outbox, Request, Reused, Scope};

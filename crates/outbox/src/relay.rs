@@ -7,14 +7,21 @@ use clock::Uuid;
 use store::{Failure, Pool, Tx, Work, on};
 
 use crate::Outbox;
+use crate::purge::Purge;
 
 /// Leads for as long as its transaction is open. The lock dies with the connection, so the next relay takes over at once and no
 /// clock is asked. A SQLite file belongs to one process, which has one relay.
 const LEAD_POSTGRES: &str = "SELECT pg_try_advisory_xact_lock(7236281100421)";
 const STILL_LEADING: &str = "SELECT 1";
 
-/// Oldest first. The times of one key only grow, in the order of their commits, so its events never overtake each other.
-const NEXT: &str = "SELECT id, payload FROM outbox ORDER BY time_us, id LIMIT 200";
+/// Oldest first, as many as weigh no more than `$1` together; a single one that weighs more goes alone. The times of one key only
+/// grow, in the order of their commits, so its events never overtake each other.
+const NEXT: &str = "SELECT id, payload FROM (
+         SELECT id, payload, time_us, SUM(length(payload)) OVER (ORDER BY time_us, id) AS weight
+         FROM (SELECT id, payload, time_us FROM outbox ORDER BY time_us, id LIMIT 200) AS oldest) AS weighed
+     WHERE weight <= $1 OR weight = length(payload) ORDER BY time_us, id";
+/// Half of what the receiver takes in one call, since what stands around the events weighs too.
+const TOGETHER_MAX_BYTES: i64 = 512 * 1024;
 const FORGET: &str = "DELETE FROM outbox WHERE id = $1";
 
 /// How long until the outbox is looked at without being woken: events of other replicas wait so long at most.
@@ -60,8 +67,10 @@ impl Outbox {
             return Ok(());
         };
         let mut backoff = BACKOFF_MIN;
+        let mut purge = Purge::due();
         loop {
             lead.check().await?;
+            purge.step(self).await;
             let records = self.next_records().await?;
             if records.is_empty() {
                 tokio::select! {
@@ -81,7 +90,7 @@ impl Outbox {
 
     async fn next_records(&self) -> Result<Vec<Record>, Failure> {
         let mut tx = store::read(&self.pool).await?;
-        Ok(on!(&mut tx, tx => sqlx::query_as(NEXT).fetch_all(&mut **tx).await?))
+        Ok(on!(&mut tx, tx => sqlx::query_as(NEXT).bind(TOGETHER_MAX_BYTES).fetch_all(&mut **tx).await?))
     }
 }
 

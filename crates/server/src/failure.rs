@@ -39,6 +39,26 @@ pub(crate) fn unavailable_refusal(dependency: &str, cause: &dyn Error) -> Refusa
     Refusal::new(ErrorReason::DependencyUnavailable, "AIP-194", "", message).retry_after(RETRY_AFTER)
 }
 
+/// The answer to a call that the database failed. The failure itself knows whether other calls got in the way of this one, and
+/// whether the database can be reached; anything else is a defect.
+#[must_use]
+pub fn database<F: Error>(
+    cloud: &str,
+    failure: &F,
+    interfered: impl FnOnce(&F) -> bool,
+    unavailable: impl FnOnce(&F) -> bool,
+) -> Status {
+    if interfered(failure) {
+        let message = "concurrent changes kept interfering; retry with the same request_id";
+        let refusal = Refusal::new(ErrorReason::ConcurrentChange, "AIP-154", "", message);
+        return refusal.retry_after(RETRY_AFTER).status(cloud);
+    }
+    if unavailable(failure) {
+        return self::unavailable(cloud, "the database", failure);
+    }
+    internal(cloud, failure)
+}
+
 /// The refusal of a call whose time is over.
 pub(crate) fn deadline_exceeded() -> Refusal {
     let message =

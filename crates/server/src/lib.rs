@@ -6,6 +6,7 @@
 //!
 //! It deliberately knows no resource of the domain: which tenant's data a caller may touch, each service decides.
 
+mod answer;
 mod cloud_service;
 mod command;
 pub mod config;
@@ -22,6 +23,7 @@ mod stack;
 pub mod telemetry;
 mod workload;
 
+pub use answer::{Answer, Answers};
 pub use cloud_service::{CloudAnswers, cloud_policy, markets};
 pub use command::{EXIT_USAGE, Service, main};
 pub use identity::{Caller, Issuer, caller};

@@ -25,6 +25,12 @@ impl StartError {
     pub fn new(sentence: impl Into<String>) -> StartError {
         StartError(sentence.into())
     }
+
+    /// A start that failed because the database cannot be used, for this reason.
+    #[must_use]
+    pub fn database(cause: &dyn std::error::Error) -> StartError {
+        StartError(format!("database: {}", crate::failure::chain(cause)))
+    }
 }
 
 impl From<ConfigError> for StartError {
@@ -98,6 +104,20 @@ impl Process {
         F: Future<Output = ()> + Send + 'static,
     {
         self.shutdown.spawn(task, future);
+    }
+
+    /// Runs a task that has no end of its own and may be dropped at any moment, until the process comes to its end.
+    pub fn spawn_until_end<F>(&self, task: &'static str, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shutdown = self.shutdown.clone();
+        self.spawn(task, async move {
+            tokio::select! {
+                () = shutdown.begun() => {}
+                () = future => {}
+            }
+        });
     }
 }
 

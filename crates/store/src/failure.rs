@@ -43,6 +43,15 @@ impl Failure {
             }
         }
     }
+
+    /// True when the database cannot be reached, or has nothing to spare: the same may work later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Failure::Unavailable(_) => true,
+            Failure::Interfered(_) | Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => false,
+        }
+    }
 }
 
 /// An error that may carry a [`Failure`], so that the transaction around it knows whether to try again.

@@ -61,7 +61,7 @@ impl Authority {
     /// When there is no room for its files.
     #[must_use]
     pub fn service(&self, cloud: &str, service: &str) -> Files {
-        self.certify(&format!("{cloud}-{service}"), &format!("spiffe://{TRUST_DOMAIN}/{cloud}/{service}"))
+        self.certify(&format!("spiffe://{TRUST_DOMAIN}/{cloud}/{service}"))
     }
 
     /// Certifies the gateway.
@@ -70,10 +70,16 @@ impl Authority {
     /// When there is no room for its files.
     #[must_use]
     pub fn gateway(&self) -> Files {
-        self.certify("gateway", &format!("spiffe://{TRUST_DOMAIN}/gateway"))
+        self.certify(&format!("spiffe://{TRUST_DOMAIN}/gateway"))
     }
 
-    fn certify(&self, file: &str, uri: &str) -> Files {
+    /// Certifies whoever has this SPIFFE name, be it one of ours or not.
+    ///
+    /// # Panics
+    /// When the name is no URI, or there is no room for its files.
+    #[must_use]
+    pub fn certify(&self, uri: &str) -> Files {
+        let file = uri.replace(['/', ':'], "-");
         let key = KeyPair::generate().expect("randomness");
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a valid name");
         params.subject_alt_names.push(SanType::URI(uri.try_into().expect("a URI is ASCII")));

@@ -1,9 +1,10 @@
-//! Starts what a test needs around the system: databases, an identity provider, certificates.
+//! Starts what a test needs: databases, an identity provider and certificates around the system, and the programs of it.
 //!
 //! For tests only: nothing that ships depends on it. All of it is real; there are no mocks of our own services.
 
 pub mod certificates;
 pub mod database;
+pub mod process;
 pub mod provider;
 
 pub use database::Database;

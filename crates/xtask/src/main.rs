@@ -23,7 +23,8 @@ usage: cargo xtask <command>
   test [arguments]   start PostgreSQL and run every test; arguments go to the test runner
                      in place of `--workspace`, as in `cargo xtask test -p store`
   lint               formatting, clippy, documentation, dependency rules, contract
-  ci                 lint, then test
+  image              make the final stage of the image around each service and run it (needs buildah)
+  ci                 lint, then test, then image
   tools              install what the other commands need and this machine lacks
   postgres           start PostgreSQL, print its address, stop it at the end of the input
 
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(&mut steps, rest),
         ["lint"] => {
             lint::run(&mut steps);
+            None
+        }
+        ["image"] => {
+            image(&mut steps);
             None
         }
         ["ci"] => ci(&mut steps),
@@ -72,8 +77,13 @@ fn ci(steps: &mut Steps) -> Option<Counts> {
     tools::install(steps);
     lint::run(steps);
     let counts = test::run(steps, &[]);
+    image(steps);
     steps.print_times();
     counts
+}
+
+fn image(steps: &mut Steps) {
+    steps.run("image", || process::succeed(&mut process::command(checkout::root().join("deploy/check-image"))));
 }
 
 fn postgres_until_end_of_input(steps: &mut Steps) {

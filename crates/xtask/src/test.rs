@@ -1,13 +1,16 @@
 //! Runs the tests against a PostgreSQL of their own, and counts them.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::checkout;
 use crate::postgres::Server;
 use crate::process::{cargo, on_path};
 use crate::steps::Steps;
+use crate::tools;
 
 /// Names the PostgreSQL server for tests; `testkit` reads it.
 pub(crate) const SERVER_VARIABLE: &str = "MANDATE_TEST_POSTGRES";
@@ -21,6 +24,10 @@ pub(crate) struct Counts {
 
 /// Runs the tests; no counts means that they did not come to their end.
 pub(crate) fn run(steps: &mut Steps, arguments: &[&str]) -> Option<Counts> {
+    if run_other_programs(arguments) {
+        // Without them the tests that run them fail; the others have their say all the same.
+        steps.run("test: tools", || tools::buf().and_then(|_| tools::kubectl()).map(drop));
+    }
     let (url, server) = match std::env::var_os(SERVER_VARIABLE) {
         Some(url) => (url.to_string_lossy().into_owned(), None),
         None => {
@@ -39,6 +46,19 @@ impl std::fmt::Display for Counts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} passed, {} failed", self.passed, self.failed)
     }
+}
+
+/// Whether these arguments select tests that run buf or kubectl; those are all in one package.
+fn run_other_programs(arguments: &[&str]) -> bool {
+    arguments.is_empty() || arguments.iter().any(|word| *word == "--workspace" || word.contains("conformance"))
+}
+
+/// The PATH for the tests: what this machine lacks is found where `tools` put it.
+fn path() -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let kubectl = tools::kubectl().ok().filter(|program| program.starts_with(checkout::tools()));
+    let own = kubectl.and_then(|program| Some(program.parent()?.to_path_buf()));
+    std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).context("the PATH has no folder of tools")
 }
 
 fn run_against(url: &str, arguments: &[&str], counts: &mut Option<Counts>) -> Result<()> {

@@ -1,17 +1,21 @@
 //! The programs the checks need beside cargo: found on this machine, or installed under `target/tools`.
 
+mod debian;
+
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
 use crate::checkout;
 use crate::postgres::binaries;
-use crate::process::{cargo, command, on_path, require, succeed};
+use crate::process::{cargo, command, on_path, output, require, succeed};
 use crate::steps::Steps;
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
+/// The oldest kustomize that renders `deploy` as we wrote it; kubectl has it built in.
+const KUSTOMIZE_MAJOR_MIN: u32 = 5;
 
 /// Installs what is missing, and says where each tool is.
 pub(crate) fn install(steps: &mut Steps) {
@@ -22,6 +26,10 @@ pub(crate) fn install(steps: &mut Steps) {
     });
     steps.run("tools: deny", || {
         println!("cargo-deny is {}", cargo_deny()?.display());
+        Ok(())
+    });
+    steps.run("tools: kubectl", || {
+        println!("kubectl is {}", kubectl()?.display());
         Ok(())
     });
     steps.run("tools: postgres", || {
@@ -72,11 +80,36 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", "cargo-deny"]);
         install.args(["--version", CARGO_DENY_VERSION]);
+        // It is built for minutes as it comes, and runs for seconds.
+        install.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+        install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
         install.arg("--root").arg(&root).arg("--target-dir").arg(&build);
         succeed(&mut install)?;
         fs::remove_dir_all(&build).context("target/tools/build cannot be removed")?;
     }
     Ok(program)
+}
+
+/// kubectl, from the PATH if it is new enough, else from Debian's packages.
+pub(crate) fn kubectl() -> Result<PathBuf> {
+    if let Some(program) = on_path("kubectl").filter(|program| has_kustomize(program)) {
+        return Ok(program);
+    }
+    let folder = checkout::tools().join("kubectl");
+    let program = folder.join("usr/bin/kubectl");
+    if !has_kustomize(&program) {
+        println!("unpacking Debian's kubectl under target/tools");
+        debian::unpack("kubectl", &folder)
+            .context("kubectl is not on the PATH or too old, and Debian's cannot be had; install kubectl 1.30 or newer")?;
+    }
+    Ok(program)
+}
+
+/// Whether this is a kubectl that runs here and can render `deploy`.
+fn has_kustomize(kubectl: &Path) -> bool {
+    let versions = output(command(kubectl).args(["version", "--client"])).unwrap_or_default();
+    let kustomize = versions.lines().find_map(|line| line.strip_prefix("Kustomize Version: v")?.split('.').next());
+    kustomize.and_then(|major| major.parse().ok()).is_some_and(|major: u32| major >= KUSTOMIZE_MAJOR_MIN)
 }
 
 /// A part of the Rust toolchain that a minimal installation leaves out.

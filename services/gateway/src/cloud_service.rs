@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use api::cloud::cloud_service_server::CloudService;
 use api::cloud::{
-    CloudPolicy, GetCloudPolicyRequest, ListCloudsRequest, ListCloudsResponse, ListMarketsRequest,
-    ListMarketsResponse,
+    CloudPolicy, GetCloudPolicyRequest, ListCloudsRequest, ListCloudsResponse, ListMarketsRequest, ListMarketsResponse,
 };
 use api::status::Refusal;
 use cloud::MarketTable;
@@ -32,36 +31,21 @@ impl Described {
         let Some([id]) = id else {
             return Err(Refusal::field(field, "expected a name such as clouds/public").status(""));
         };
-        self.clouds
-            .named(id)
-            .ok_or_else(|| Refusal::not_found(name).status(""))
+        self.clouds.named(id).ok_or_else(|| Refusal::not_found(name).status(""))
     }
 }
 
 #[tonic::async_trait]
 impl CloudService for Described {
-    async fn list_clouds(
-        &self,
-        _: Request<ListCloudsRequest>,
-    ) -> Result<Response<ListCloudsResponse>, Status> {
-        let mut clouds: Vec<_> = self
-            .clouds
-            .all()
-            .iter()
-            .map(|cloud| cloud.described.clone())
-            .collect();
+    async fn list_clouds(&self, _: Request<ListCloudsRequest>) -> Result<Response<ListCloudsResponse>, Status> {
+        let mut clouds: Vec<_> = self.clouds.all().iter().map(|cloud| cloud.described.clone()).collect();
         clouds.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Response::new(ListCloudsResponse { clouds }))
     }
 
-    async fn get_cloud_policy(
-        &self,
-        request: Request<GetCloudPolicyRequest>,
-    ) -> Result<Response<CloudPolicy>, Status> {
+    async fn get_cloud_policy(&self, request: Request<GetCloudPolicyRequest>) -> Result<Response<CloudPolicy>, Status> {
         let name = &request.get_ref().name;
-        let id = name
-            .strip_suffix("/policy")
-            .and_then(|cloud| api::name::ids(cloud, ["clouds"]));
+        let id = name.strip_suffix("/policy").and_then(|cloud| api::name::ids(cloud, ["clouds"]));
         let cloud = self.find(id, "name", name)?;
         Ok(Response::new(server::cloud_policy(&cloud.policy)))
     }

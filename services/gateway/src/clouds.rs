@@ -74,24 +74,17 @@ impl Clouds {
     /// As [`Directory::choose`].
     pub(crate) fn choose(&self, head: &Parts) -> Result<&Cloud, Refusal> {
         let bearer = server::identity::bearer(&head.headers);
-        let issuer = bearer
-            .as_ref()
-            .ok()
-            .and_then(|token| server::identity::claimed_issuer(token));
+        let issuer = bearer.as_ref().ok().and_then(|token| server::identity::claimed_issuer(token));
         let credential = match (bearer, issuer.as_deref()) {
             (Ok(_), Some(issuer)) => Credential::Of(issuer),
-            (Err(refusal), _) if refusal.reason() == ErrorReason::TokenRequired => {
-                Credential::Absent
-            }
+            (Err(refusal), _) if refusal.reason() == ErrorReason::TokenRequired => Credential::Absent,
             (Ok(_) | Err(_), _) => Credential::Unreadable,
         };
         let metadata = head.headers.get_all(METADATA).iter();
         let said = Said {
             host: host(head),
             // Bytes that are no text name no cloud, and neither does the empty name.
-            metadata: metadata
-                .map(|value| value.to_str().unwrap_or_default())
-                .collect(),
+            metadata: metadata.map(|value| value.to_str().unwrap_or_default()).collect(),
             credential,
         };
         self.directory.choose(&said).map(|index| &self.all[index])
@@ -137,22 +130,10 @@ mod tests {
 
     #[test]
     fn the_host_is_read_from_either_protocol_version_without_its_port() {
-        assert_eq!(
-            host(&head("http://a.example:7070/x", &[])),
-            Some("a.example")
-        );
-        assert_eq!(
-            host(&head("http://a.example/x", &[("host", "b.example")])),
-            Some("a.example")
-        );
-        assert_eq!(
-            host(&head("/x", &[("host", "b.example")])),
-            Some("b.example")
-        );
-        assert_eq!(
-            host(&head("/x", &[("host", "b.example:80")])),
-            Some("b.example")
-        );
+        assert_eq!(host(&head("http://a.example:7070/x", &[])), Some("a.example"));
+        assert_eq!(host(&head("http://a.example/x", &[("host", "b.example")])), Some("a.example"));
+        assert_eq!(host(&head("/x", &[("host", "b.example")])), Some("b.example"));
+        assert_eq!(host(&head("/x", &[("host", "b.example:80")])), Some("b.example"));
         assert_eq!(host(&head("/x", &[("host", "b.example/c")])), None);
         assert_eq!(host(&head("/x", &[])), None);
     }

@@ -97,26 +97,18 @@ fn listen() -> SocketAddr {
 
 impl Settings for Config {
     fn check(&self) -> Result<(), Fault> {
-        self.limits
-            .check()
-            .map_err(|fault| fault.within("limits"))?;
+        self.limits.check().map_err(|fault| fault.within("limits"))?;
         if self.development {
-            let listens = [
-                ("listen", Some(self.listen)),
-                ("probe_listen", self.probe_listen),
-            ];
+            let listens = [("listen", Some(self.listen)), ("probe_listen", self.probe_listen)];
             for (key, address) in listens {
                 if address.is_some_and(|address| !address.ip().is_loopback()) {
-                    let problem =
-                        "can be reached from elsewhere; expected a loopback address in development";
+                    let problem = "can be reached from elsewhere; expected a loopback address in development";
                     return Err(Fault::new(key, problem));
                 }
             }
         }
         for (index, cloud) in self.clouds.iter().enumerate() {
-            cloud
-                .check(self)
-                .map_err(|fault| fault.within(&format!("cloud[{index}]")))?;
+            cloud.check(self).map_err(|fault| fault.within(&format!("cloud[{index}]")))?;
         }
         // Finds what two clouds share, and that there is one.
         Directory::new(self.entries()?).map(|_| ())
@@ -144,8 +136,7 @@ impl Config {
 
 impl Cloud {
     fn check(&self, config: &Config) -> Result<(), Fault> {
-        let secure = self.issuer.starts_with("https://")
-            || (config.development && self.issuer.starts_with("http://"));
+        let secure = self.issuer.starts_with("https://") || (config.development && self.issuer.starts_with("http://"));
         if !secure {
             let problem = format!("{:?} is no issuer; expected an https URI", self.issuer);
             return Err(Fault::new("issuer", problem));
@@ -167,18 +158,12 @@ impl Cloud {
             match uri.as_ref().and_then(Uri::scheme_str) {
                 Some("https") if self.tls.is_some() || config.tls.is_some() => {}
                 Some("https") => {
-                    return Err(Fault::new(
-                        "tls",
-                        "is missing; expected certificate, key and authority",
-                    ));
+                    return Err(Fault::new("tls", "is missing; expected certificate, key and authority"));
                 }
                 // A credential must not cross a network in the clear.
                 Some("http") if config.development => {}
                 Some(_) | None => {
-                    let problem = format!(
-                        "{:?} is not protected; expected https://host:port",
-                        peer.uri
-                    );
+                    let problem = format!("{:?} is not protected; expected https://host:port", peer.uri);
                     return Err(Fault::new(key, problem));
                 }
             }
@@ -187,20 +172,12 @@ impl Cloud {
     }
 
     fn entry(&self) -> Result<Entry, Fault> {
-        let id =
-            CloudId::parse(&self.id).map_err(|error| Fault::new("cloud.id", error.to_string()))?;
-        Ok(Entry {
-            id,
-            hosts: self.host_names(),
-            issuer: self.issuer.clone(),
-        })
+        let id = CloudId::parse(&self.id).map_err(|error| Fault::new("cloud.id", error.to_string()))?;
+        Ok(Entry { id, hosts: self.host_names(), issuer: self.issuer.clone() })
     }
 
     /// The host names in the form in which they are compared.
     pub(crate) fn host_names(&self) -> BTreeSet<String> {
-        self.hosts
-            .iter()
-            .map(|host| host.trim_end_matches('.').to_ascii_lowercase())
-            .collect()
+        self.hosts.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Carries a whole call to a service, unread, and its answer back unchanged: messages, streams both ways, trailers and error
 //! details.
 //!
-//! A call is sent once. Whether it had an effect when the connection broke is for the caller to find out, with the same
+//! A call is sent once, on a connection that takes it. Whether it had an effect when the connection broke is for the caller to find out, with the same
 //! `request_id`; the gateway adds no tries of its own.
 
 use std::error::Error;
@@ -19,7 +19,6 @@ use server::failure::{RETRY_AFTER, chain};
 use tokio::time::{Instant, Sleep};
 use tonic::body::Body;
 use tonic::{Status, TimeoutExpired};
-use tower::Service as _;
 
 use crate::routes::Route;
 use crate::upstream::{Place, Upstream};
@@ -80,7 +79,7 @@ pub(crate) async fn forward(
 
 async fn answer(
     cloud: &CloudId,
-    mut place: Place,
+    place: Place,
     until: Option<Instant>,
     overflow: Overflow,
     request: Request<Body>,
@@ -91,10 +90,8 @@ async fn answer(
     // Listens from now on, so that a failure while the call is being handed over is not missed.
     unreachable.as_mut().enable();
     let response = {
-        let call = async {
-            std::future::poll_fn(|cx| place.channel.poll_ready(cx)).await?;
-            place.channel.call(request).await
-        };
+        // A service that asks for a new connection refuses what waits on the old one: that is no try, since nothing was sent.
+        let call = server::peer::send(place.channel.clone(), request);
         tokio::select! {
             biased;
             response = call => response,
@@ -144,9 +141,7 @@ fn cap(rule: Option<&MethodRule>, limits: &Limits) -> Option<Duration> {
 
 fn announced(headers: &HeaderMap) -> usize {
     let length = headers.get(CONTENT_LENGTH);
-    length
-        .and_then(|length| length.to_str().ok()?.parse().ok())
-        .unwrap_or_default()
+    length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or_default()
 }
 
 async fn wait(limit: Option<&mut Pin<Box<Sleep>>>) {
@@ -183,39 +178,18 @@ fn resource(cloud: &CloudId) -> String {
 
 fn late(cloud: &CloudId) -> Refusal {
     let message = "the cloud did not answer in time; ask again, with the same request_id";
-    Refusal::new(
-        ErrorReason::DeadlineExceeded,
-        "AIP-193",
-        &resource(cloud),
-        message,
-    )
+    Refusal::new(ErrorReason::DeadlineExceeded, "AIP-193", &resource(cloud), message)
 }
 
 fn lost(cloud: &CloudId, why: &str) -> Refusal {
-    tracing::warn!(
-        cloud = cloud.as_str(),
-        error = why,
-        "a cloud instance cannot be reached"
-    );
+    tracing::warn!(cloud = cloud.as_str(), error = why, "a cloud instance cannot be reached");
     let message = "the cloud instance cannot be reached; ask again, with the same request_id";
-    Refusal::new(
-        ErrorReason::CloudInstanceUnreachable,
-        "D10",
-        &resource(cloud),
-        message,
-    )
-    .retry_after(RETRY_AFTER)
+    Refusal::new(ErrorReason::CloudInstanceUnreachable, "D10", &resource(cloud), message).retry_after(RETRY_AFTER)
 }
 
 fn overloaded(cloud: &CloudId) -> Refusal {
     let message = "the cloud has all the work it can hold; ask again later";
-    Refusal::new(
-        ErrorReason::Overloaded,
-        "AIP-194",
-        &resource(cloud),
-        message,
-    )
-    .retry_after(RETRY_AFTER)
+    Refusal::new(ErrorReason::Overloaded, "AIP-194", &resource(cloud), message).retry_after(RETRY_AFTER)
 }
 
 fn too_large() -> Refusal {

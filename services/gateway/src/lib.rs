@@ -21,4 +21,5 @@ mod switchboard;
 mod tls;
 mod upstream;
 
+pub use config::Config;
 pub use start::{Gateway, start};

@@ -23,29 +23,15 @@ fn cloud_of(token: &str) -> Option<&str> {
     let (cloud, rest) = token.split_once('.')?;
     let in_cloud = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let in_rest = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let formed = !cloud.is_empty()
-        && !rest.is_empty()
-        && cloud.bytes().all(in_cloud)
-        && rest.bytes().all(in_rest);
+    let formed = !cloud.is_empty() && !rest.is_empty() && cloud.bytes().all(in_cloud) && rest.bytes().all(in_rest);
     formed.then_some(cloud)
 }
 
 /// The answer to a request for `/i/{token}` at this host.
-pub(crate) fn answer(
-    clouds: &Clouds,
-    method: &Method,
-    host: Option<&str>,
-    token: &str,
-) -> Response<Body> {
+pub(crate) fn answer(clouds: &Clouds, method: &Method, host: Option<&str>, token: &str) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
-        let mut refusal = plain(
-            method,
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Only GET and HEAD.\n",
-        );
-        refusal
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let mut refusal = plain(method, StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD.\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
     match location(clouds, host, token) {
@@ -54,11 +40,9 @@ pub(crate) fn answer(
             redirect.headers_mut().insert(LOCATION, location);
             redirect
         }
-        None => plain(
-            method,
-            StatusCode::NOT_FOUND,
-            "There is no such invitation link. Ask your partner for a new one.\n",
-        ),
+        None => {
+            plain(method, StatusCode::NOT_FOUND, "There is no such invitation link. Ask your partner for a new one.\n")
+        }
     }
 }
 
@@ -77,9 +61,7 @@ fn plain(method: &Method, status: StatusCode, text: &'static str) -> Response<Bo
     let mut response = Response::new(if method == Method::HEAD || text.is_empty() {
         Body::empty()
     } else {
-        Body::new(http_body_util::Full::new(bytes::Bytes::from_static(
-            text.as_bytes(),
-        )))
+        Body::new(http_body_util::Full::new(bytes::Bytes::from_static(text.as_bytes())))
     });
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -88,10 +70,7 @@ fn plain(method: &Method, status: StatusCode, text: &'static str) -> Response<Bo
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if !text.is_empty() {
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     }
     response
 }

@@ -51,10 +51,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Binds `address`; port 0 takes any that is free.
-    pub(crate) async fn bind(
-        address: SocketAddr,
-        tls: Option<Arc<rustls::ServerConfig>>,
-    ) -> io::Result<Listener> {
+    pub(crate) async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
         Ok(Listener { tcp, address, tls })
@@ -68,15 +65,10 @@ impl Listener {
     /// Serves until shutdown begins, then returns; the connections, each a task of its own, drain.
     pub(crate) async fn serve<S>(self, service: S, limits: Limits, shutdown: Shutdown)
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
-        let room = Arc::new(Semaphore::new(
-            usize::try_from(limits.connections_max).expect("32 bits fit"),
-        ));
+        let room = Arc::new(Semaphore::new(usize::try_from(limits.connections_max).expect("32 bits fit")));
         let limits = Arc::new(limits);
         let acceptor = self.tls.map(TlsAcceptor::from);
         loop {
@@ -96,12 +88,8 @@ impl Listener {
                 tracing::warn!("a connection was closed: there are as many as the gateway takes");
                 continue;
             };
-            let (service, limits, acceptor, stop) = (
-                service.clone(),
-                limits.clone(),
-                acceptor.clone(),
-                shutdown.clone(),
-            );
+            let (service, limits, acceptor, stop) =
+                (service.clone(), limits.clone(), acceptor.clone(), shutdown.clone());
             // Small frames must not wait for each other; an error here is that of a connection already gone.
             let _ = stream.set_nodelay(true);
             shutdown.spawn("connection", async move {
@@ -112,17 +100,9 @@ impl Listener {
     }
 }
 
-async fn greet<S>(
-    stream: TcpStream,
-    acceptor: Option<TlsAcceptor>,
-    service: S,
-    limits: &Limits,
-    stop: Shutdown,
-) where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+async fn greet<S>(stream: TcpStream, acceptor: Option<TlsAcceptor>, service: S, limits: &Limits, stop: Shutdown)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     let Some(acceptor) = acceptor else {
@@ -139,20 +119,12 @@ async fn greet<S>(
 async fn converse<I, S>(stream: I, service: S, limits: &Limits, stop: Shutdown)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     let busy = Arc::new(Busy::default());
-    let counted = Counted {
-        inner: service,
-        busy: busy.clone(),
-    };
-    let service = TowerToHyperService::new(
-        counted.map_request(|request: Request<Incoming>| request.map(Body::new)),
-    );
+    let counted = Counted { inner: service, busy: busy.clone() };
+    let service = TowerToHyperService::new(counted.map_request(|request: Request<Incoming>| request.map(Body::new)));
     let builder = protocol(limits);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let grace = tokio::select! {
@@ -253,14 +225,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let running = self.busy.begin();
         let answer = self.inner.call(request);
-        Box::pin(async move {
-            Ok(answer.await?.map(|inner| {
-                Body::new(Watched {
-                    inner,
-                    _running: running,
-                })
-            }))
-        })
+        Box::pin(async move { Ok(answer.await?.map(|inner| Body::new(Watched { inner, _running: running }))) })
     }
 }
 
@@ -273,10 +238,7 @@ impl http_body::Body for Watched {
     type Data = Bytes;
     type Error = tonic::Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         Pin::new(&mut self.inner).poll_frame(cx)
     }
 
@@ -303,18 +265,10 @@ mod tests {
         let busy = Arc::new(Busy::default());
         let mut idle = std::pin::pin!(busy.idle(PERIOD));
         let running = busy.begin();
-        assert!(
-            tokio::time::timeout(PERIOD * 10, &mut idle).await.is_err(),
-            "a call is running"
-        );
+        assert!(tokio::time::timeout(PERIOD * 10, &mut idle).await.is_err(), "a call is running");
         drop(running);
         for _ in 0..4 {
-            assert!(
-                tokio::time::timeout(PERIOD * 3 / 4, &mut idle)
-                    .await
-                    .is_err(),
-                "calls come often"
-            );
+            assert!(tokio::time::timeout(PERIOD * 3 / 4, &mut idle).await.is_err(), "calls come often");
             drop(busy.begin());
         }
         assert!(tokio::time::timeout(PERIOD * 2, &mut idle).await.is_ok());

@@ -19,9 +19,7 @@ fn is_internal(file: &FileDescriptorProto) -> bool {
     let package = file.package();
     file.service.iter().any(|service| {
         let name = format!("{package}.{}", service.name());
-        RULES
-            .iter()
-            .any(|rule| rule.is_internal() && rule.service() == name)
+        RULES.iter().any(|rule| rule.is_internal() && rule.service() == name)
     })
 }
 
@@ -39,17 +37,9 @@ mod tests {
         let mut services = Vec::new();
         for file in &set.file {
             for import in &file.dependency {
-                assert!(
-                    files.contains(import.as_str()),
-                    "{} imports {import}",
-                    file.name()
-                );
+                assert!(files.contains(import.as_str()), "{} imports {import}", file.name());
             }
-            services.extend(
-                file.service
-                    .iter()
-                    .map(|service| format!("{}.{}", file.package(), service.name())),
-            );
+            services.extend(file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
         }
         services.sort();
         let routed: Vec<&str> = ROUTES.iter().map(|(service, _)| *service).collect();

@@ -21,38 +21,14 @@ pub enum Destination {
 /// Every public gRPC service, ordered by name.
 pub const ROUTES: &[(&str, Destination)] = &[
     ("mandate.cloud.v1.CloudService", Destination::Here),
-    (
-        "mandate.invitation.v1.InvitationService",
-        Destination::Invitation,
-    ),
-    (
-        "mandate.notification.v1.EventService",
-        Destination::Notification,
-    ),
-    (
-        "mandate.relationship.v1.AccessService",
-        Destination::Relationship,
-    ),
-    (
-        "mandate.relationship.v1.AgreementService",
-        Destination::Relationship,
-    ),
-    (
-        "mandate.relationship.v1.DelegationService",
-        Destination::Relationship,
-    ),
-    (
-        "mandate.relationship.v1.DirectoryService",
-        Destination::Relationship,
-    ),
-    (
-        "mandate.relationship.v1.RelationshipService",
-        Destination::Relationship,
-    ),
-    (
-        "mandate.relationship.v1.SubscriptionService",
-        Destination::Relationship,
-    ),
+    ("mandate.invitation.v1.InvitationService", Destination::Invitation),
+    ("mandate.notification.v1.EventService", Destination::Notification),
+    ("mandate.relationship.v1.AccessService", Destination::Relationship),
+    ("mandate.relationship.v1.AgreementService", Destination::Relationship),
+    ("mandate.relationship.v1.DelegationService", Destination::Relationship),
+    ("mandate.relationship.v1.DirectoryService", Destination::Relationship),
+    ("mandate.relationship.v1.RelationshipService", Destination::Relationship),
+    ("mandate.relationship.v1.SubscriptionService", Destination::Relationship),
 ];
 
 /// What the gateway knows of a call from its path.
@@ -107,26 +83,17 @@ mod tests {
     fn every_public_service_is_routed_once_and_no_internal_one_is() {
         let mut internal: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
         for rule in RULES {
-            internal
-                .entry(rule.service())
-                .or_default()
-                .push(rule.is_internal());
+            internal.entry(rule.service()).or_default().push(rule.is_internal());
         }
         for (service, methods) in &internal {
             let hidden = methods.iter().all(|internal| *internal);
             let shown = methods.iter().all(|internal| !internal);
-            assert!(
-                hidden || shown,
-                "{service} mixes internal and public methods"
-            );
+            assert!(hidden || shown, "{service} mixes internal and public methods");
             let times = ROUTES.iter().filter(|(name, _)| name == service).count();
             assert_eq!(times, usize::from(shown), "{service}");
         }
         for (service, _) in ROUTES {
-            assert!(
-                internal.contains_key(service),
-                "{service} is routed but not in the contract"
-            );
+            assert!(internal.contains_key(service), "{service} is routed but not in the contract");
         }
         assert!(ROUTES.is_sorted(), "the table is searched by name");
     }
@@ -150,10 +117,7 @@ mod tests {
             let route = Route::find(rule.path);
             assert_eq!(route.is_some(), !rule.is_internal(), "{}", rule.path);
             if let Some(route) = route {
-                assert_eq!(
-                    (route.needs_credential(), route.streams()),
-                    (!rule.anonymous, rule.streams)
-                );
+                assert_eq!((route.needs_credential(), route.streams()), (!rule.anonymous, rule.streams));
             }
         }
     }

@@ -33,20 +33,13 @@ struct Parties {
 }
 
 /// The services beside the contract that the gateway answers itself.
-const OWN: [&str; 3] = [
-    "/grpc.health.v1.Health/",
-    "/grpc.reflection.v1.ServerReflection/",
-    "/grpc.reflection.v1alpha.ServerReflection/",
-];
+const OWN: [&str; 3] =
+    ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
 impl Switchboard {
     /// A switchboard of these clouds; `own` answers health, reflection and `CloudService`.
     pub(crate) fn new(clouds: Arc<Clouds>, limits: Limits, own: Routes) -> Switchboard {
-        Switchboard(Arc::new(Parties {
-            clouds,
-            limits,
-            own,
-        }))
+        Switchboard(Arc::new(Parties { clouds, limits, own }))
     }
 }
 
@@ -106,20 +99,11 @@ impl Parties {
             if route.needs_credential() {
                 cloud.verify(&head).await?;
             }
-            let upstream = cloud
-                .upstreams
-                .get(&route.destination)
-                .ok_or_else(unknown)?;
-            let target = Target {
-                cloud: &cloud.id,
-                upstream,
-                route,
-            };
+            let upstream = cloud.upstreams.get(&route.destination).ok_or_else(unknown)?;
+            let target = Target { cloud: &cloud.id, upstream, route };
             forward(target, &self.limits, Request::from_parts(head, body)).await
         };
-        carried
-            .await
-            .unwrap_or_else(|refusal| refuse(refusal, cloud.id.as_str()))
+        carried.await.unwrap_or_else(|refusal| refuse(refusal, cloud.id.as_str()))
     }
 }
 
@@ -140,35 +124,22 @@ fn refuse(refusal: Refusal, cloud: &str) -> Response<Body> {
 /// The plain answer to a request that is no gRPC call.
 fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
     let (status, text) = if !is_grpc(request.headers()) {
-        (
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "This address speaks gRPC, and answers GET /i/{token}.\n",
-        )
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "This address speaks gRPC, and answers GET /i/{token}.\n")
     } else if request.version() != Version::HTTP_2 {
-        (
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "gRPC needs HTTP/2.\n",
-        )
+        (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2.\n")
     } else if request.method() != Method::POST {
         (StatusCode::METHOD_NOT_ALLOWED, "gRPC needs POST.\n")
     } else {
         return None;
     };
-    let mut response = Response::new(Body::new(http_body_util::Full::new(
-        bytes::Bytes::from_static(text.as_bytes()),
-    )));
+    let mut response = Response::new(Body::new(http_body_util::Full::new(bytes::Bytes::from_static(text.as_bytes()))));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Some(response)
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let media = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let rest = media.and_then(|media| media.strip_prefix("application/grpc"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
 }
@@ -176,30 +147,18 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 /// The answer, or INTERNAL when it could not be given because of a defect.
 async fn caught(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
     let mut answer = std::pin::pin!(answer);
-    std::future::poll_fn(move |cx| {
-        match std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-            Ok(poll) => poll,
-            Err(panic) => Poll::Ready(internal(panic.as_ref())),
-        }
+    std::future::poll_fn(move |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+        Ok(poll) => poll,
+        Err(panic) => Poll::Ready(internal(panic.as_ref())),
     })
     .await
 }
 
 fn internal(panic: &(dyn Any + Send)) -> Response<Body> {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(
-        panic = text.unwrap_or("of another type"),
-        "a call met a defect"
-    );
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("of another type"), "a call met a defect");
     let trace_id = server::telemetry::trace_id();
-    refuse(
-        Refusal::new(ErrorReason::Internal, "AIP-193", "", "internal error")
-            .with("trace_id", trace_id),
-        "",
-    )
+    refuse(Refusal::new(ErrorReason::Internal, "AIP-193", "", "internal error").with("trace_id", trace_id), "")
 }
 
 #[cfg(test)]

@@ -21,14 +21,12 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How callers are met: no certificate is asked of them, since their credential says who they are.
 pub(crate) fn public(files: &PublicTls) -> Result<Arc<rustls::ServerConfig>, StartError> {
-    let refuse = |key: &str, path: &Path, why: String| {
-        StartError::new(format!("public_tls.{key}: {}: {why}", path.display()))
-    };
+    let refuse =
+        |key: &str, path: &Path, why: String| StartError::new(format!("public_tls.{key}: {}: {why}", path.display()));
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| refuse("certificate", &files.certificate, error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| refuse("key", &files.key, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| refuse("key", &files.key, error.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -41,15 +39,9 @@ pub(crate) fn public(files: &PublicTls) -> Result<Arc<rustls::ServerConfig>, Sta
 }
 
 /// How a service of a cloud is reached. `key` names its place in the configuration.
-pub(crate) fn endpoint(
-    peer: &PeerSettings,
-    tls: Option<&Tls>,
-    key: &str,
-) -> Result<Endpoint, StartError> {
+pub(crate) fn endpoint(peer: &PeerSettings, tls: Option<&Tls>, key: &str) -> Result<Endpoint, StartError> {
     let refuse = |error: tonic::transport::Error| {
-        let cause = std::error::Error::source(&error)
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         StartError::new(format!("{key}: {error}{cause}"))
     };
     let endpoint = Endpoint::from_shared(peer.uri.clone())
@@ -76,6 +68,5 @@ pub(crate) fn endpoint(
 }
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>, StartError> {
-    std::fs::read(path)
-        .map_err(|error| StartError::new(format!("{key}: {}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| StartError::new(format!("{key}: {}: {error}", path.display())))
 }

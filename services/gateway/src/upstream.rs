@@ -50,10 +50,7 @@ impl Upstream {
             };
             (0..connections).map(lane).collect()
         };
-        Upstream {
-            calls: lanes(),
-            streams: lanes(),
-        }
+        Upstream { calls: lanes(), streams: lanes() }
     }
 
     /// A place on the connection with the most room, and of those equally free on the first, so that a quiet gateway keeps
@@ -69,11 +66,7 @@ impl Upstream {
         }
         let lane = freest?;
         let permit = lane.places.clone().try_acquire_owned().ok()?;
-        Some(Place {
-            channel: lane.channel.clone(),
-            unreachable: lane.unreachable.clone(),
-            _permit: permit,
-        })
+        Some(Place { channel: lane.channel.clone(), unreachable: lane.unreachable.clone(), _permit: permit })
     }
 }
 
@@ -91,10 +84,7 @@ mod tests {
         let mut places: Vec<_> = (0..4).map(|_| upstream.place(false)).collect();
         assert!(places.iter().all(Option::is_some));
         assert!(upstream.place(false).is_none());
-        assert!(
-            upstream.place(true).is_some(),
-            "streams have their own room"
-        );
+        assert!(upstream.place(true).is_some(), "streams have their own room");
         places.pop();
         assert!(upstream.place(false).is_some());
     }
@@ -103,11 +93,7 @@ mod tests {
     async fn calls_spread_over_the_connections() {
         let upstream = upstream(2 * CALLS_PER_CONNECTION);
         let _held: Vec<_> = (0..4).map(|_| upstream.place(false)).collect();
-        let room: Vec<usize> = upstream
-            .calls
-            .iter()
-            .map(|lane| lane.places.available_permits())
-            .collect();
+        let room: Vec<usize> = upstream.calls.iter().map(|lane| lane.places.available_permits()).collect();
         assert_eq!(room, [CALLS_PER_CONNECTION - 2; 2]);
     }
 }

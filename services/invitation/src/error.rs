@@ -1,6 +1,7 @@
 //! How calls of this service fail, and the one match that makes it a status.
 
 use api::ErrorReason as Reason;
+use api::field::{Invalid, Stale};
 use api::status::Refusal;
 use cloud::{CloudId, RuleNumber};
 use outbox::Reused;
@@ -18,12 +19,7 @@ const RELATIONSHIP: &str = "the relationship service";
 #[derive(Debug)]
 pub enum Error {
     /// A field is malformed.
-    Invalid {
-        /// The field, as a path: `edits[0].text`.
-        field: String,
-        /// What it should be.
-        problem: String,
-    },
+    Invalid(Invalid),
     /// There is no such resource, or it is not the caller's to see (I12).
     NotFound(String),
     /// The etag given is not the current one.
@@ -83,6 +79,18 @@ impl From<Failure> for Error {
     }
 }
 
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        Error::Invalid(invalid)
+    }
+}
+
+impl From<Stale> for Error {
+    fn from(Stale(name): Stale) -> Error {
+        Error::EtagMismatch(name)
+    }
+}
+
 impl From<Reused> for Error {
     fn from(_: Reused) -> Error {
         Error::RequestIdReused
@@ -99,7 +107,7 @@ impl HasFailure for Error {
     fn failure(&self) -> Option<&Failure> {
         match self {
             Error::Store(failure) => Some(failure),
-            Error::Invalid { .. }
+            Error::Invalid(_)
             | Error::NotFound(_)
             | Error::EtagMismatch(_)
             | Error::RequestIdReused
@@ -118,7 +126,7 @@ impl HasFailure for Error {
 impl Error {
     /// A malformed field.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Error {
-        Error::Invalid { field: field.into(), problem: problem.into() }
+        Error::Invalid(Invalid::new(field, problem))
     }
 
     /// The status to send.
@@ -126,17 +134,10 @@ impl Error {
     pub fn status(self, cloud: &CloudId) -> Status {
         let cloud = cloud.as_str();
         let refusal = match self {
-            Error::Invalid { field, problem } => Refusal::field(&field, &problem),
+            Error::Invalid(invalid) => invalid.into(),
             Error::NotFound(name) => Refusal::not_found(&name),
-            Error::EtagMismatch(name) => {
-                let message = format!("{name} has changed since its etag was read; read it again");
-                Refusal::new(Reason::EtagMismatch, "AIP-154", &name, message)
-            }
-            Error::RequestIdReused => {
-                let message = "the request_id was used for a different request; send a new one";
-                let refusal = Refusal::new(Reason::RequestIdReused, "AIP-155", "", message);
-                refusal.and_field("request_id", "use a new UUID for a new request")
-            }
+            Error::EtagMismatch(name) => Refusal::etag_mismatch(&name),
+            Error::RequestIdReused => Refusal::request_id_reused(),
             Error::RequesterRoleRequired { link, permission, roles } => role_required(&link, permission, &roles),
             Error::ServiceUnknown { service, known } => service_unknown(&service, &known),
             Error::DelegationMandatory { link, rule } => {
@@ -152,7 +153,9 @@ impl Error {
             Error::LocaleUnsupported { locales } => locale_unsupported(&locales),
             Error::Text { link, rule, violations } => text_refused(&link, rule, &violations),
             Error::Peer(status) => return passed_on(status, cloud),
-            Error::Store(failure) => return failed(&failure, cloud),
+            Error::Store(failure) => {
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+            }
         };
         refusal.status(cloud)
     }
@@ -253,20 +256,6 @@ fn passed_on(status: Status, cloud: &str) -> Status {
         | Code::Internal
         | Code::DataLoss
         | Code::Unauthenticated => server::failure::internal(cloud, &status),
-    }
-}
-
-fn failed(failure: &Failure, cloud: &str) -> Status {
-    match failure {
-        Failure::Interfered(_) => {
-            let message = "concurrent changes kept interfering; retry with the same request_id";
-            let refusal = Refusal::new(Reason::ConcurrentChange, "AIP-193", "", message);
-            refusal.retry_after(server::failure::RETRY_AFTER).status(cloud)
-        }
-        Failure::Unavailable(_) => server::failure::unavailable(cloud, "the database", failure),
-        Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => {
-            server::failure::internal(cloud, failure)
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! rotated; resolving and accepting write nothing here, and nobody but the relationship service decides about them; no event
 //! holds a live link.
 
-mod config;
+pub mod config;
 mod delivery;
 pub mod domain;
 pub mod error;
@@ -16,5 +16,5 @@ mod start;
 pub mod store;
 pub mod wire;
 
-pub use config::{Config, Peers};
+pub use config::Config;
 pub use start::Invitation;

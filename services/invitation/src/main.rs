@@ -1,5 +1,4 @@
 //! Serves, migrates or prints the configuration of the invitation service.
-
 fn main() -> std::process::ExitCode {
     server::main::<invitation::Invitation>()
 }

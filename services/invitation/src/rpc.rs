@@ -4,16 +4,16 @@ mod acceptance;
 mod link;
 mod text;
 
-use std::future::Future;
 use std::sync::Arc;
 
+use api::event::{Change, Occasion};
 use api::invitation as wire;
 use api::invitation::invitation_service_server::InvitationService;
 use cloud::TenantId;
-use outbox::{Done, Outbox};
-use server::{Caller, Peer, Process};
-use store::Pool;
-use tonic::{Request, Response, Status};
+use outbox::{Outbox, Scope};
+use server::{Answer, Answers, Caller, Peer, Process};
+use store::{Failure, Pool};
+use tonic::{Request, Status};
 
 use crate::domain::key::Keys;
 use crate::domain::link::Link;
@@ -39,40 +39,23 @@ pub(crate) struct Issue {
     pub(crate) catalog: Catalog,
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+impl Answers for Calls {
+    type Error = Error;
+
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn status(&self, error: Error) -> Status {
+        error.status(&self.process.cloud)
+    }
+}
 
 impl Calls {
-    /// Answers a call that only reads.
-    async fn read<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
-    where
-        F: Future<Output = Result<A, Error>> + Send,
-    {
-        let caller = server::caller(&request)?;
-        let answer = handler(self.clone(), caller, request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| error.status(&self.process.cloud))
-    }
-
-    /// Answers a call that changes state, with the token at which the change can be seen.
-    async fn change<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
-    where
-        F: Future<Output = Result<Done<A>, Error>> + Send,
-    {
-        let caller = server::caller(&request)?;
-        let done = handler(self.clone(), caller, request.into_inner()).await;
-        let done = done.map_err(|error| error.status(&self.process.cloud))?;
-        let mut response = Response::new(done.answer);
-        server::consistency::attach(&mut response, &self.process, done.position);
-        Ok(response)
-    }
-
-    /// Answers a call by which another service changes its state, with the token of that one.
-    async fn carry<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
-    where
-        F: Future<Output = Result<Response<A>, Error>> + Send,
-    {
-        let caller = server::caller(&request)?;
-        let answer = handler(self.clone(), caller, request.into_inner()).await;
-        answer.map_err(|error| error.status(&self.process.cloud))
+    /// Keeps an event of this change for delivery.
+    async fn emit(&self, scope: &mut Scope<'_>, change: Change<'_>) -> Result<(), Failure> {
+        let (cloud, traceparent) = (self.process.cloud.as_str(), server::telemetry::traceparent());
+        scope.emit(|id, time| change.envelope(Occasion { id, time_us: time.micros(), cloud, traceparent })).await
     }
 
     /// The live half of a link. `None` when the key it was signed with has been withdrawn.
@@ -103,14 +86,14 @@ impl InvitationService for Calls {
         &self,
         request: Request<wire::GetInvitationLinkRequest>,
     ) -> Answer<wire::InvitationLink> {
-        self.read(request, link::get_invitation_link).await
+        self.answer(request, link::get_invitation_link).await
     }
 
     async fn list_invitation_links(
         &self,
         request: Request<wire::ListInvitationLinksRequest>,
     ) -> Answer<wire::ListInvitationLinksResponse> {
-        self.read(request, link::list_invitation_links).await
+        self.answer(request, link::list_invitation_links).await
     }
 
     async fn rotate_invitation_link(
@@ -131,27 +114,27 @@ impl InvitationService for Calls {
         &self,
         request: Request<wire::RenderInvitationTextRequest>,
     ) -> Answer<wire::InvitationText> {
-        self.read(request, text::render_invitation_text).await
+        self.answer(request, text::render_invitation_text).await
     }
 
     async fn check_invitation_text(
         &self,
         request: Request<wire::CheckInvitationTextRequest>,
     ) -> Answer<wire::CheckInvitationTextResponse> {
-        self.read(request, text::check_invitation_text).await
+        self.answer(request, text::check_invitation_text).await
     }
 
     async fn resolve_invitation(
         &self,
         request: Request<wire::ResolveInvitationRequest>,
     ) -> Answer<wire::ResolveInvitationResponse> {
-        self.read(request, acceptance::resolve_invitation).await
+        self.answer(request, acceptance::resolve_invitation).await
     }
 
     async fn accept_invitation(
         &self,
         request: Request<wire::AcceptInvitationRequest>,
     ) -> Answer<wire::AcceptInvitationResponse> {
-        self.carry(request, acceptance::accept_invitation).await
+        self.answer(request, acceptance::accept_invitation).await
     }
 }

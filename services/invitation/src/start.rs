@@ -7,13 +7,14 @@ use api::invitation::invitation_service_server::InvitationServiceServer;
 use clock::Clock;
 use outbox::Outbox;
 use server::{Peer, Process, Running, Server, Services, Shutdown, StartError};
-use store::{Failure, Pool};
+use store::Pool;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::domain::key::Keys;
 use crate::domain::text::Catalog;
 use crate::rpc::{Calls, Issue};
+use crate::store::schema;
 
 /// The invitation service, as a process runs it.
 #[derive(Clone, Copy, Debug)]
@@ -31,17 +32,18 @@ impl server::Service for Invitation {
         let relationship = peer("relationship", &config.peers.relationship)?;
         let notification = peer("notification", &config.peers.notification)?;
         let bound = Server::bind(&config.process).await?;
-        let pool = Pool::open(&config.database, &crate::store::schema()).await.map_err(|failure| unusable(&failure))?;
+        let pool = Pool::open(&config.database, &schema()).await.map_err(|failure| StartError::database(&failure))?;
         let outbox = Outbox::new(pool.clone(), process.clock.clone());
-        relay(&process, outbox.clone(), Delivery { notification });
+        let relay = outbox.clone();
+        process.spawn_until_end("relay", async move { relay.relay(&Delivery { notification }).await });
         let issue = Arc::new(Issue { keys, public_uri: config.public_uri, catalog });
         let calls = Calls { process: Arc::clone(&process), pool, outbox, relationship, issue };
         bound.serve(Services::new().with(InvitationServiceServer::new(calls)), &process).await
     }
 
     async fn migrate(config: Config) -> Result<(), StartError> {
-        let migrated = Pool::migrate(&config.database, &crate::store::schema()).await;
-        migrated.map_err(|failure| unusable(&failure))?.close().await;
+        let migrated = Pool::migrate(&config.database, &schema()).await;
+        migrated.map_err(|failure| StartError::database(&failure))?.close().await;
         Ok(())
     }
 }
@@ -52,19 +54,4 @@ fn read_keys(path: &Path) -> Result<Keys, StartError> {
         StartError::new(format!("link_keys: {file} cannot be read ({error}); expected a file of keys"))
     })?;
     Keys::parse(&text).map_err(|error| StartError::new(format!("link_keys: {file}: {error}")))
-}
-
-fn unusable(failure: &Failure) -> StartError {
-    StartError::new(format!("database: {}", server::failure::chain(failure)))
-}
-
-/// Delivers events until the process ends; what is left then waits in the outbox.
-fn relay(process: &Process, outbox: Outbox, delivery: Delivery) {
-    let shutdown = process.shutdown.clone();
-    process.spawn("relay", async move {
-        tokio::select! {
-            () = shutdown.begun() => {}
-            () = outbox.relay(&delivery) => {}
-        }
-    });
 }

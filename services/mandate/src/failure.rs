@@ -62,6 +62,7 @@ impl fmt::Display for Failure {
             Failure::Usage(sentence) | Failure::Other(sentence) => formatter.write_str(sentence),
             Failure::Refused(status) => Refusal::of(status).fmt(formatter),
             Failure::Denied => Ok(()),
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Failure::Output(error) => write!(formatter, "cannot write to the terminal: {error}"),
         }
     }

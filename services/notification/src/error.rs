@@ -1,33 +1,22 @@
 //! How calls of this service fail, and the one match that makes it a status.
 
 use std::fmt;
-use std::time::Duration;
 
 use api::ErrorReason as Reason;
+use api::field::Invalid;
 use api::status::Refusal;
+use server::failure::RETRY_AFTER;
 use store::{Failure, HasFailure};
 use tonic::Status;
 
 /// How many malformed fields an answer names at most: it travels in headers, which are bounded.
 const FIELDS_MAX: usize = 10;
 
-/// When a client should come back after a stream that ended for reasons of ours.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// A field that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// The field, as a path: `envelopes[3].feeds`.
-    pub field: String,
-    /// What it should be.
-    pub problem: &'static str,
-}
-
 /// Why a call failed. Nothing was written.
 #[derive(Debug)]
 pub enum Error {
     /// A field is malformed, and perhaps others too.
-    Invalid(Violation, Vec<Violation>),
+    Invalid(Invalid, Vec<Invalid>),
     /// The watch would begin after an event that the feed does not have.
     AheadOfFeed {
         /// The sequence of the last event there is.
@@ -45,8 +34,8 @@ pub enum Error {
 
 impl Error {
     /// One malformed field.
-    pub fn invalid(field: impl Into<String>, problem: &'static str) -> Error {
-        Error::Invalid(Violation { field: field.into(), problem }, Vec::new())
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Error {
+        Invalid::new(field, problem).into()
     }
 
     /// A resource that does not exist, or is not the caller's to see.
@@ -59,9 +48,9 @@ impl Error {
     pub fn status(self, cloud: &str) -> Status {
         let refusal = match self {
             Error::Invalid(first, others) => {
-                let refusal = Refusal::field(&first.field, first.problem);
+                let refusal = Refusal::from(first);
                 let others = others.iter().take(FIELDS_MAX - 1);
-                others.fold(refusal, |refusal, other| refusal.and_field(&other.field, other.problem))
+                others.fold(refusal, |refusal, other| refusal.and_field(&other.field, &other.problem))
             }
             Error::AheadOfFeed { last } => {
                 let problem = format!("the feed has come to {last} only; give at most that, or -1 for events to come");
@@ -76,22 +65,17 @@ impl Error {
                 let message = "the notification service is about to stop; reconnect with the last sequence seen";
                 Refusal::new(Reason::DependencyUnavailable, "AIP-194", "", message).retry_after(RETRY_AFTER)
             }
-            Error::Store(failure) => return of_database(failure, cloud),
+            Error::Store(failure) => {
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+            }
         };
         refusal.status(cloud)
     }
 }
 
-fn of_database(failure: Failure, cloud: &str) -> Status {
-    match failure {
-        Failure::Unavailable(_) => server::failure::unavailable(cloud, "the database", &failure),
-        Failure::Interfered(_) => {
-            let message = "concurrent calls kept interfering; send the same events again";
-            Refusal::new(Reason::ConcurrentChange, "AIP-154", "", message).retry_after(RETRY_AFTER).status(cloud)
-        }
-        Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => {
-            server::failure::internal(cloud, &failure)
-        }
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        Error::Invalid(invalid, Vec::new())
     }
 }
 

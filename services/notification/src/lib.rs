@@ -9,10 +9,10 @@
 pub mod config;
 pub mod domain;
 pub mod error;
-pub mod rpc;
+mod rpc;
 mod start;
 pub mod store;
 pub mod wire;
 
 pub use config::Config;
-pub use start::{Binary, NAME, start};
+pub use start::Notification;

@@ -1,4 +1,4 @@
 //! Serves, migrates or prints the configuration of the notification service.
 fn main() -> std::process::ExitCode {
-    server::main::<notification::Binary>()
+    server::main::<notification::Notification>()
 }

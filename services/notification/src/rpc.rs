@@ -1,11 +1,10 @@
-//! The gRPC services of this process, one line a method.
+//! The calls of this service, one line a method; the steps of each stand in the file of its noun.
 
 mod event;
 mod ingest;
 mod positions;
 mod watch;
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use api::notification::{
     WatchEventsRequest, WatchEventsResponse,
 };
 use futures_util::Stream;
-use server::{Caller, Process};
+use server::{Answer, Answers, Process};
 use store::Pool;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
@@ -29,9 +28,9 @@ use positions::Positions;
 /// connections nor makes other calls wait.
 const WATCH_READS_MAX: usize = 2;
 
-/// Answers the calls of this process. Cheap to clone.
+/// What the calls of this service work with. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Notification {
+pub(crate) struct Calls {
     process: Arc<Process>,
     pool: Pool,
     watch: config::Watch,
@@ -40,12 +39,11 @@ pub struct Notification {
     watch_reads: Arc<Semaphore>,
 }
 
-impl Notification {
+impl Calls {
     /// Answers with what this database holds, for as long as the process runs.
-    #[must_use]
-    pub fn new(process: Arc<Process>, pool: Pool, watch: config::Watch) -> Notification {
+    pub(crate) fn new(process: Arc<Process>, pool: Pool, watch: config::Watch) -> Calls {
         let watches_max = usize::try_from(watch.streams_max).expect("32 bits fit");
-        let service = Notification {
+        let calls = Calls {
             process,
             pool,
             watch,
@@ -53,25 +51,20 @@ impl Notification {
             watches: Arc::new(Semaphore::new(watches_max)),
             watch_reads: Arc::new(Semaphore::new(WATCH_READS_MAX)),
         };
-        service.process.spawn("poll_feeds", watch::poll_feeds(service.clone()));
-        service
+        calls.process.spawn("poll_feeds", watch::poll_feeds(calls.clone()));
+        calls
+    }
+}
+
+impl Answers for Calls {
+    type Error = Error;
+
+    fn process(&self) -> &Process {
+        &self.process
     }
 
-    /// A call by a user.
-    async fn answer<Q, A, F>(
-        &self,
-        request: Request<Q>,
-        call: fn(Notification, Arc<Caller>, Q) -> F,
-    ) -> Result<Response<A>, Status>
-    where
-        F: Future<Output = Result<A, Error>> + Send,
-    {
-        let caller = server::caller(&request)?;
-        self.reply(call(self.clone(), caller, request.into_inner()).await)
-    }
-
-    fn reply<A>(&self, answer: Result<A, Error>) -> Result<Response<A>, Status> {
-        answer.map(Response::new).map_err(|error| error.status(self.process.cloud.as_str()))
+    fn status(&self, error: Error) -> Status {
+        error.status(self.process.cloud.as_str())
     }
 }
 
@@ -79,28 +72,27 @@ impl Notification {
 type Watched = Pin<Box<dyn Stream<Item = Result<WatchEventsResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl EventService for Notification {
+impl EventService for Calls {
     type WatchEventsStream = Watched;
 
-    async fn get_event(&self, request: Request<GetEventRequest>) -> Result<Response<Event>, Status> {
+    async fn get_event(&self, request: Request<GetEventRequest>) -> Answer<Event> {
         self.answer(request, event::get_event).await
     }
 
-    async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
         self.answer(request, event::list_events).await
     }
 
-    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<Response<Watched>, Status> {
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Answer<Watched> {
         self.answer(request, watch::watch_events).await
     }
 }
 
 #[tonic::async_trait]
-impl IngestService for Notification {
-    async fn ingest_events(
-        &self,
-        request: Request<IngestEventsRequest>,
-    ) -> Result<Response<IngestEventsResponse>, Status> {
-        self.reply(ingest::ingest_events(self, request.into_inner()).await)
+impl IngestService for Calls {
+    async fn ingest_events(&self, request: Request<IngestEventsRequest>) -> Answer<IngestEventsResponse> {
+        // Services call for themselves, so there is no caller.
+        let ingested = ingest::ingest_events(self, request.into_inner()).await;
+        ingested.map(Response::new).map_err(|error| self.status(error))
     }
 }

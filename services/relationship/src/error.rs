@@ -1,25 +1,21 @@
-//! How calls of this service fail, and the one match that makes it a refusal.
+//! How calls of this service fail, and the one match that makes it a status.
 
 use api::ErrorReason as Reason;
+use api::field::{Invalid, Stale};
 use api::status::{FailedCondition, Refusal};
 use cloud::{CountryCode, Policy, RegionRefusalCause, TenantId};
 use outbox::Reused;
 use store::{Failure, HasFailure};
+use tonic::Status;
 
 use crate::domain::acceptance::Obstacle;
 use crate::domain::delegation::{CannotReassign, NotActive};
-use crate::store::delegation::state_text;
 
 /// Why a call failed. Nothing was written.
 #[derive(Debug)]
 pub enum Error {
     /// A field is malformed.
-    Invalid {
-        /// The field, as a path: `partner.country`.
-        field: String,
-        /// What it should be.
-        problem: String,
-    },
+    Invalid(Invalid),
     /// There is no such resource, or it is not the caller's to see (I12).
     NotFound(String),
     /// The resource exists.
@@ -74,6 +70,18 @@ impl From<Failure> for Error {
     }
 }
 
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        Error::Invalid(invalid)
+    }
+}
+
+impl From<Stale> for Error {
+    fn from(Stale(name): Stale) -> Error {
+        Error::EtagMismatch(name)
+    }
+}
+
 impl From<Reused> for Error {
     fn from(_: Reused) -> Error {
         Error::RequestIdReused
@@ -84,7 +92,7 @@ impl HasFailure for Error {
     fn failure(&self) -> Option<&Failure> {
         match self {
             Error::Store(failure) => Some(failure),
-            Error::Invalid { .. }
+            Error::Invalid(_)
             | Error::NotFound(_)
             | Error::Exists(_)
             | Error::EtagMismatch(_)
@@ -101,32 +109,22 @@ impl HasFailure for Error {
 impl Error {
     /// A malformed field.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Error {
-        Error::Invalid { field: field.into(), problem: problem.into() }
+        Error::Invalid(Invalid::new(field, problem))
     }
 
-    /// The refusal to send. A failure of the database stays one: what it means is the same in every service.
-    ///
-    /// # Errors
-    /// The [`Failure`].
-    pub fn refusal(self, policy: &Policy) -> Result<Refusal, Failure> {
-        Ok(match self {
-            Error::Invalid { field, problem } => Refusal::field(&field, &problem),
+    /// The status to send, in the cloud of this policy.
+    #[must_use]
+    pub fn status(self, policy: &Policy) -> Status {
+        let cloud = policy.cloud.as_str();
+        let refusal = match self {
+            Error::Invalid(invalid) => invalid.into(),
             Error::NotFound(name) => Refusal::not_found(&name),
             Error::Exists(name) => {
                 let message = format!("{name} exists; update it instead, or use another id");
                 Refusal::new(Reason::ResourceExists, "AIP-133", &name, message)
             }
-            Error::EtagMismatch(name) => {
-                let message = format!("{name} has changed since its etag was read; read it again");
-                Refusal::new(Reason::EtagMismatch, "AIP-154", &name, message)
-            }
-            Error::RequestIdReused => Refusal::new(
-                Reason::RequestIdReused,
-                "AIP-155",
-                "",
-                "the request_id was used for a different request; send a new one",
-            )
-            .and_field("request_id", "use a new UUID for a new request"),
+            Error::EtagMismatch(name) => Refusal::etag_mismatch(&name),
+            Error::RequestIdReused => Refusal::request_id_reused(),
             Error::ServiceUnknown { service, known } => {
                 let known = known.join(", ");
                 let message = format!("this cloud delegates no service {service}; it delegates {known}");
@@ -145,14 +143,17 @@ impl Error {
                 &name,
                 "another acceptance took the service at the same moment; resolve the invitation again",
             ),
-            Error::Store(failure) => return Err(failure),
-        })
+            Error::Store(failure) => {
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+            }
+        };
+        refusal.status(cloud)
     }
 }
 
 fn ended(delegation: &str, NotActive(state): NotActive) -> Refusal {
     let message = "the delegation has ended; accepting the partner's link grants a new one";
-    Refusal::new(Reason::DelegationNotActive, "I11", delegation, message).with("state", state_text(state))
+    Refusal::new(Reason::DelegationNotActive, "I11", delegation, message).with("state", state.text())
 }
 
 fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refusal {

@@ -8,10 +8,10 @@ mod establishment;
 mod relationship;
 mod subscription;
 
-use std::future::Future;
 use std::sync::Arc;
 
-use api::ErrorReason;
+use api::event::{Change, Occasion};
+use api::field;
 use api::relationship as wire;
 use api::relationship::access_service_server::AccessService;
 use api::relationship::agreement_service_server::AgreementService;
@@ -21,17 +21,14 @@ use api::relationship::establishment_service_server::EstablishmentService;
 use api::relationship::relationship_service_server::RelationshipService;
 use api::relationship::subscription_service_server::SubscriptionService;
 use api::rule::PrincipalKind;
-use api::status::Refusal;
-use clock::Uuid;
 use cloud::TenantId;
-use outbox::{Done, Outbox, Scope};
+use outbox::{Outbox, Scope};
 use prost::Message;
-use server::{Caller, Process};
+use server::{Answer, Answers, Caller, Process};
 use store::{Failure, Pool};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 use crate::error::Error;
-use crate::wire::event::Change;
 
 /// What the calls of this service work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,58 +38,29 @@ pub(crate) struct Calls {
     pub(crate) outbox: Outbox,
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+impl Answers for Calls {
+    type Error = Error;
 
-impl Calls {
-    /// Answers a call that only reads.
-    async fn read<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
-    where
-        F: Future<Output = Result<A, Error>> + Send,
-    {
-        let caller = server::caller(&request)?;
-        let answer = handler(self.clone(), caller, request.into_inner()).await;
-        answer.map(Response::new).map_err(|error| self.status(error))
-    }
-
-    /// Answers a call that changes state, with the token at which the change can be seen.
-    async fn change<Q, A, F>(&self, request: Request<Q>, handler: impl FnOnce(Calls, Arc<Caller>, Q) -> F) -> Answer<A>
-    where
-        F: Future<Output = Result<Done<A>, Error>> + Send,
-    {
-        let caller = server::caller(&request)?;
-        let done = handler(self.clone(), caller, request.into_inner()).await.map_err(|error| self.status(error))?;
-        let mut response = Response::new(done.answer);
-        server::consistency::attach(&mut response, &self.process, done.position);
-        Ok(response)
-    }
-
-    /// Keeps an event of this change for delivery.
-    async fn emit(&self, scope: &mut Scope<'_>, change: Change<'_>) -> Result<(), Failure> {
-        let cloud = self.process.cloud.as_str();
-        scope.emit(|id, time| change.envelope(id, time, cloud, server::telemetry::traceparent())).await
+    fn process(&self) -> &Process {
+        &self.process
     }
 
     fn status(&self, error: Error) -> Status {
-        let cloud = self.process.cloud.as_str();
-        let failure = match error.refusal(&self.process.policy) {
-            Ok(refusal) => return refusal.status(cloud),
-            Err(failure) => failure,
-        };
-        match &failure {
-            Failure::Unavailable(_) => server::failure::unavailable(cloud, "the database", &failure),
-            Failure::Interfered(_) => Refusal::new(
-                ErrorReason::ConcurrentChange,
-                "AIP-154",
-                "",
-                "concurrent changes kept interfering; retry with the same request_id",
-            )
-            .retry_after(server::failure::RETRY_AFTER)
-            .status(cloud),
-            Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => {
-                server::failure::internal(cloud, &failure)
-            }
-        }
+        error.status(&self.process.policy)
     }
+}
+
+impl Calls {
+    /// Keeps an event of this change for delivery.
+    async fn emit(&self, scope: &mut Scope<'_>, change: Change<'_>) -> Result<(), Failure> {
+        let (cloud, traceparent) = (self.process.cloud.as_str(), server::telemetry::traceparent());
+        scope.emit(|id, time| change.envelope(Occasion { id, time_us: time.micros(), cloud, traceparent })).await
+    }
+}
+
+/// Who is told of what happens between a customer and a partner.
+fn both(customer: &TenantId, partner: &TenantId) -> Vec<String> {
+    vec![format!("customers/{customer}"), format!("partners/{partner}")]
 }
 
 /// What a caller sees of a customer's data (I12).
@@ -131,49 +99,48 @@ fn change_request<'a>(
     request_id: &str,
     request: &impl Message,
 ) -> Result<outbox::Request<'a>, Error> {
-    let id: Option<Uuid> = crate::wire::request_id(request_id)?;
-    Ok(outbox::Request { caller, method, id, digest: crate::wire::digest(request) })
+    Ok(outbox::Request { caller, method, id: field::request_id(request_id)?, digest: field::digest(request) })
 }
 
 #[tonic::async_trait]
 impl RelationshipService for Calls {
     async fn get_relationship(&self, request: Request<wire::GetRelationshipRequest>) -> Answer<wire::Relationship> {
-        self.read(request, relationship::get_relationship).await
+        self.answer(request, relationship::get_relationship).await
     }
 
     async fn list_relationships(
         &self,
         request: Request<wire::ListRelationshipsRequest>,
     ) -> Answer<wire::ListRelationshipsResponse> {
-        self.read(request, relationship::list_relationships).await
+        self.answer(request, relationship::list_relationships).await
     }
 
     async fn get_partner_customer(
         &self,
         request: Request<wire::GetPartnerCustomerRequest>,
     ) -> Answer<wire::PartnerCustomer> {
-        self.read(request, relationship::get_partner_customer).await
+        self.answer(request, relationship::get_partner_customer).await
     }
 
     async fn list_partner_customers(
         &self,
         request: Request<wire::ListPartnerCustomersRequest>,
     ) -> Answer<wire::ListPartnerCustomersResponse> {
-        self.read(request, relationship::list_partner_customers).await
+        self.answer(request, relationship::list_partner_customers).await
     }
 }
 
 #[tonic::async_trait]
 impl DelegationService for Calls {
     async fn get_delegation(&self, request: Request<wire::GetDelegationRequest>) -> Answer<wire::Delegation> {
-        self.read(request, delegation::get_delegation).await
+        self.answer(request, delegation::get_delegation).await
     }
 
     async fn list_delegations(
         &self,
         request: Request<wire::ListDelegationsRequest>,
     ) -> Answer<wire::ListDelegationsResponse> {
-        self.read(request, delegation::list_delegations).await
+        self.answer(request, delegation::list_delegations).await
     }
 
     async fn remove_delegation(&self, request: Request<wire::RemoveDelegationRequest>) -> Answer<wire::Delegation> {
@@ -191,14 +158,14 @@ impl DelegationService for Calls {
 #[tonic::async_trait]
 impl AccessService for Calls {
     async fn check_access(&self, request: Request<wire::CheckAccessRequest>) -> Answer<wire::CheckAccessResponse> {
-        self.read(request, access::check_access).await
+        self.answer(request, access::check_access).await
     }
 
     async fn explain_access(
         &self,
         request: Request<wire::ExplainAccessRequest>,
     ) -> Answer<wire::ExplainAccessResponse> {
-        self.read(request, access::explain_access).await
+        self.answer(request, access::explain_access).await
     }
 }
 
@@ -208,28 +175,28 @@ impl AgreementService for Calls {
         &self,
         request: Request<wire::GetAgreementStatusRequest>,
     ) -> Answer<wire::AgreementStatus> {
-        self.read(request, agreement::get_agreement_status).await
+        self.answer(request, agreement::get_agreement_status).await
     }
 
     async fn list_agreement_acceptances(
         &self,
         request: Request<wire::ListAgreementAcceptancesRequest>,
     ) -> Answer<wire::ListAgreementAcceptancesResponse> {
-        self.read(request, agreement::list_agreement_acceptances).await
+        self.answer(request, agreement::list_agreement_acceptances).await
     }
 }
 
 #[tonic::async_trait]
 impl SubscriptionService for Calls {
     async fn get_subscription(&self, request: Request<wire::GetSubscriptionRequest>) -> Answer<wire::Subscription> {
-        self.read(request, subscription::get_subscription).await
+        self.answer(request, subscription::get_subscription).await
     }
 
     async fn list_subscriptions(
         &self,
         request: Request<wire::ListSubscriptionsRequest>,
     ) -> Answer<wire::ListSubscriptionsResponse> {
-        self.read(request, subscription::list_subscriptions).await
+        self.answer(request, subscription::list_subscriptions).await
     }
 
     async fn update_subscription(
@@ -250,7 +217,7 @@ impl EstablishmentService for Calls {
         &self,
         request: Request<wire::PreviewEstablishmentRequest>,
     ) -> Answer<wire::PreviewEstablishmentResponse> {
-        self.read(request, establishment::preview_establishment).await
+        self.answer(request, establishment::preview_establishment).await
     }
 }
 
@@ -261,11 +228,11 @@ impl DirectoryService for Calls {
     }
 
     async fn get_partner(&self, request: Request<wire::GetPartnerRequest>) -> Answer<wire::Partner> {
-        self.read(request, directory::get_partner).await
+        self.answer(request, directory::get_partner).await
     }
 
     async fn list_partners(&self, request: Request<wire::ListPartnersRequest>) -> Answer<wire::ListPartnersResponse> {
-        self.read(request, directory::list_partners).await
+        self.answer(request, directory::list_partners).await
     }
 
     async fn update_partner(&self, request: Request<wire::UpdatePartnerRequest>) -> Answer<wire::Partner> {
@@ -277,14 +244,14 @@ impl DirectoryService for Calls {
     }
 
     async fn get_customer(&self, request: Request<wire::GetCustomerRequest>) -> Answer<wire::Customer> {
-        self.read(request, directory::get_customer).await
+        self.answer(request, directory::get_customer).await
     }
 
     async fn list_customers(
         &self,
         request: Request<wire::ListCustomersRequest>,
     ) -> Answer<wire::ListCustomersResponse> {
-        self.read(request, directory::list_customers).await
+        self.answer(request, directory::list_customers).await
     }
 
     async fn update_customer(&self, request: Request<wire::UpdateCustomerRequest>) -> Answer<wire::Customer> {
@@ -296,10 +263,10 @@ impl DirectoryService for Calls {
     }
 
     async fn get_user(&self, request: Request<wire::GetUserRequest>) -> Answer<wire::User> {
-        self.read(request, directory::get_user).await
+        self.answer(request, directory::get_user).await
     }
 
     async fn list_users(&self, request: Request<wire::ListUsersRequest>) -> Answer<wire::ListUsersResponse> {
-        self.read(request, directory::list_users).await
+        self.answer(request, directory::list_users).await
     }
 }

@@ -1,118 +1,47 @@
-//! Wire ⇄ domain, both ways, by noun. What comes in is parsed into types that cannot be wrong.
+//! Wire ⇄ domain, both ways, by noun. What comes in is parsed into types that cannot be wrong; what every field of a kind has in
+//! common stands in [`api::field`].
 
 pub mod acceptance;
 pub mod access;
 pub mod agreement;
 pub mod delegation;
 pub mod directory;
-pub mod event;
 pub mod relationship;
 pub mod subscription;
 
-use api::page::{self, Page};
-use aws_lc_rs::digest;
-use clock::{Time, Uuid};
+use api::field::{self, Invalid};
+use clock::Time;
 use cloud::{CountryCode, ServiceId, TenantId};
-use prost::Message;
 use prost_types::Timestamp;
 
-use crate::error::Error;
-
-/// The longest reason that a caller can give, in characters.
-pub const REASON_CHARACTERS_MAX: usize = 256;
-
 /// `partners/{partner}`.
-pub fn partner(field: &str, name: &str) -> Result<TenantId, Error> {
-    let id = api::name::ids(name, ["partners"]).and_then(|[id]| TenantId::parse(id).ok());
-    id.ok_or_else(|| Error::invalid(field, "give partners/{partner}"))
+pub fn partner(field: &str, name: &str) -> Result<TenantId, Invalid> {
+    field::named(field, name, ("partners", "partners/{partner}"), TenantId::parse)
 }
 
 /// `customers/{customer}`.
-pub fn customer(field: &str, name: &str) -> Result<TenantId, Error> {
-    let id = api::name::ids(name, ["customers"]).and_then(|[id]| TenantId::parse(id).ok());
-    id.ok_or_else(|| Error::invalid(field, "give customers/{customer}"))
+pub fn customer(field: &str, name: &str) -> Result<TenantId, Invalid> {
+    field::named(field, name, ("customers", "customers/{customer}"), TenantId::parse)
 }
 
 /// A tenant id of a new resource.
-pub fn tenant_id(field: &str, id: &str) -> Result<TenantId, Error> {
+pub fn tenant_id(field: &str, id: &str) -> Result<TenantId, Invalid> {
     TenantId::parse(id)
-        .map_err(|_| Error::invalid(field, "use 1 to 63 lower-case letters, digits and hyphens, not a hyphen first"))
+        .map_err(|_| Invalid::new(field, "use 1 to 63 lower-case letters, digits and hyphens, not a hyphen first"))
 }
 
 /// A country code.
-pub fn country(field: &str, code: &str) -> Result<CountryCode, Error> {
-    CountryCode::parse(code).map_err(|_| Error::invalid(field, "give an ISO 3166-1 alpha-2 code, such as IT"))
+pub fn country(field: &str, code: &str) -> Result<CountryCode, Invalid> {
+    CountryCode::parse(code).map_err(|_| Invalid::new(field, "give an ISO 3166-1 alpha-2 code, such as IT"))
 }
 
 /// The id of a service.
-pub fn service(field: &str, id: &str) -> Result<ServiceId, Error> {
-    ServiceId::parse(id).map_err(|_| Error::invalid(field, "give the id of a service, such as azure-ad"))
-}
-
-/// A request id, when one is given.
-pub fn request_id(text: &str) -> Result<Option<Uuid>, Error> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    Uuid::try_parse(text).map(Some).map_err(|_| Error::invalid("request_id", "give a UUID, or leave it out"))
-}
-
-/// Why somebody does something, in its words.
-pub fn reason(text: &str) -> Result<String, Error> {
-    self::text("reason", text, 0, REASON_CHARACTERS_MAX)
-}
-
-/// A text of so many characters, without control characters.
-pub fn text(field: &str, text: &str, characters_min: usize, characters_max: usize) -> Result<String, Error> {
-    let length = text.chars().count();
-    if !(characters_min..=characters_max).contains(&length) || text.chars().any(char::is_control) {
-        let problem = format!("use {characters_min} to {characters_max} characters, no control characters");
-        return Err(Error::invalid(field, problem));
-    }
-    Ok(text.to_owned())
-}
-
-/// A page of a list.
-pub fn page(scope: String, size: i32, token: &str) -> Result<Page, Error> {
-    Page::parse(scope, size, token).map_err(|invalid| match invalid {
-        page::Invalid::Size => Error::invalid("page_size", "must not be negative"),
-        page::Invalid::Token => {
-            Error::invalid("page_token", "use the next_page_token of a list with the same parameters")
-        }
-    })
-}
-
-/// Refuses a change of something that is no longer as the caller read it (AIP-154).
-pub fn check_etag(name: &str, given: &str, version: i64) -> Result<(), Error> {
-    if given.is_empty() || given == etag(version) {
-        return Ok(());
-    }
-    Err(Error::EtagMismatch(name.to_owned()))
-}
-
-/// The etag of a version.
-#[must_use]
-pub fn etag(version: i64) -> String {
-    format!("v{version}")
+pub fn service(field: &str, id: &str) -> Result<ServiceId, Invalid> {
+    ServiceId::parse(id).map_err(|_| Invalid::new(field, "give the id of a service, such as azure-ad"))
 }
 
 /// A moment on the wire.
 #[must_use]
 pub fn timestamp(time: Time) -> Timestamp {
-    let nanos = i32::try_from(time.micros().rem_euclid(1_000_000) * 1000).expect("less than a second");
-    Timestamp { seconds: time.seconds(), nanos }
-}
-
-/// A moment from the wire, to the microsecond.
-pub fn time(field: &str, timestamp: &Timestamp) -> Result<Time, Error> {
-    let whole = timestamp.seconds.checked_mul(1_000_000);
-    let micros = whole.and_then(|whole| whole.checked_add(i64::from(timestamp.nanos) / 1000));
-    let in_range = (0..1_000_000_000).contains(&timestamp.nanos);
-    micros.filter(|_| in_range).map(Time::from_micros).ok_or_else(|| Error::invalid(field, "give a valid timestamp"))
-}
-
-/// The digest by which a repeated request is recognized.
-pub fn digest(request: &impl Message) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, &request.encode_to_vec());
-    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+    field::timestamp(time.micros())
 }

@@ -1,6 +1,7 @@
 //! Changes and their relay, on both engines: idempotent, in order, and told exactly as often as they happened.
 
 mod change;
+mod purge;
 mod relay;
 
 use std::sync::Mutex;
@@ -12,13 +13,20 @@ use testkit::Database;
 
 /// An outbox over a fresh database, with a clock that stands still.
 async fn outbox(database: &Database) -> Outbox {
+    Outbox::new(pool(database).await, clock())
+}
+
+fn clock() -> Clock {
+    Clock::manual(Time::from_seconds(1_700_000_000))
+}
+
+async fn pool(database: &Database) -> Pool {
     let schema = Schema {
         postgres: sqlx::migrate!("tests/migrations/postgres"),
         sqlite: sqlx::migrate!("tests/migrations/sqlite"),
     };
     let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 20 };
-    let pool = Pool::migrate(&settings, &schema).await.expect("the database is fresh");
-    Outbox::new(pool, Clock::manual(Time::from_seconds(1_700_000_000)))
+    Pool::migrate(&settings, &schema).await.expect("the database is fresh")
 }
 
 /// A change that says how often it ran, by telling that many events.
@@ -92,6 +100,8 @@ fn request(id: Option<u128>, digest: u8) -> Request<'static> {
 #[derive(Default)]
 struct Inbox {
     records: Mutex<Vec<Record>>,
+    /// How many came at a time.
+    counts: Mutex<Vec<usize>>,
     refusals: Mutex<u32>,
 }
 
@@ -115,6 +125,7 @@ impl Delivery for Inbox {
             *refusals -= 1;
             return Err(Refusal);
         }
+        self.counts.lock().expect("no panic holds it").push(records.len());
         self.records.lock().expect("no panic holds it").extend(records);
         Ok(())
     }

@@ -12,6 +12,7 @@ testkit::on_both!(
     a_refused_delivery_is_tried_again,
     what_was_delivered_is_not_delivered_again,
     two_relays_deliver_everything,
+    what_is_delivered_together_is_bounded_in_bytes,
 );
 
 /// The words after each key, in the order of arrival.
@@ -78,4 +79,15 @@ async fn two_relays_deliver_everything(database: Database) {
     }
     let distinct: std::collections::BTreeSet<i64> = times.into_iter().collect();
     assert_eq!(distinct.len(), 50);
+}
+
+async fn what_is_delivered_together_is_bounded_in_bytes(database: Database) {
+    let outbox = outbox(&database).await;
+    let word = |kibibytes: usize| -> &'static str { "x".repeat(kibibytes * 1024).leak() };
+    let words = [word(200), word(200), word(200), word(900), word(1), word(1)];
+    outbox.change(&request(None, 0), &Tell::new("customers/c", &words)).await.expect("accepted");
+    let inbox = Inbox::default();
+    let received = inbox.receive(&outbox, words.len()).await;
+    assert!(words_of("customers/c", &received).is_sorted());
+    assert_eq!(*inbox.counts.lock().expect("no panic holds it"), [2, 1, 1, 2], "512 KiB, or one that weighs more");
 }

@@ -11,7 +11,8 @@ use api::relationship::establishment_service_client::EstablishmentServiceClient;
 use api::relationship::{CheckAccessRequest, EstablishRequest, RemoveDelegationRequest};
 use tonic::Code;
 
-use crate::system::{self, Authority, System, assert_refused, with_bearer};
+use crate::system::{self, System, assert_refused, with_bearer};
+use testkit::certificates::Authority;
 
 #[tokio::test]
 async fn a_caller_with_the_permission_reaches_the_handler() {
@@ -122,7 +123,7 @@ async fn a_service_of_another_cloud_brings_no_calls() {
 #[tokio::test]
 async fn nobody_connects_without_a_certificate_of_the_authority() {
     let system = System::start().await;
-    let ours = system.authority.certify("spiffe://mandate.internal/gateway");
+    let ours = system::certify(&system.authority, "spiffe://mandate.internal/gateway");
     let fails = async |tls: &server::config::Tls, prove: bool| {
         // With TLS 1.3 the refusal can come with the first call instead of the handshake.
         match system::connect(system.running, tls, prove).await {
@@ -135,7 +136,7 @@ async fn nobody_connects_without_a_certificate_of_the_authority() {
     };
     assert!(fails(&ours, false).await, "no certificate");
     let foreigners = Authority::new();
-    let mut foreign = foreigners.certify("spiffe://mandate.internal/gateway");
+    let mut foreign = system::certify(&foreigners, "spiffe://mandate.internal/gateway");
     foreign.authority.clone_from(&ours.authority);
     assert!(fails(&foreign, true).await, "a certificate of another authority");
     assert!(!fails(&ours, true).await, "the same call with the right one");

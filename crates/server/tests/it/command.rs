@@ -8,7 +8,8 @@ use api::cloud::ListCloudsRequest;
 use api::cloud::cloud_service_client::CloudServiceClient;
 use tempfile::TempDir;
 
-use crate::system::{self, Authority};
+use crate::system;
+use testkit::certificates::Authority;
 
 const USAGE: Option<i32> = Some(64);
 
@@ -127,7 +128,7 @@ async fn a_service_answers_until_it_is_told_to_end() {
         let address = ready["address"].as_str().unwrap().parse().unwrap();
         let running = server::Running { address, probe_address: None };
 
-        let tls = files.authority.certify("spiffe://mandate.internal/gateway");
+        let tls = system::certify(&files.authority, "spiffe://mandate.internal/gateway");
         let channel = system::connect(running, &tls, true).await.unwrap();
         let mut client = CloudServiceClient::new(channel);
         assert!(client.list_clouds(ListCloudsRequest {}).await.is_ok());

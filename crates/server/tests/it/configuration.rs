@@ -8,7 +8,8 @@ use server::config::{self, Common, ConfigError, Fault, Settings};
 use server::{Server, StartError};
 use tempfile::TempDir;
 
-use crate::system::{self, Authority};
+use crate::system;
+use testkit::certificates::Authority;
 
 /// A service's configuration, as services write theirs.
 #[derive(Debug, Serialize, Deserialize)]

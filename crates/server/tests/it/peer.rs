@@ -12,7 +12,7 @@ use server::{Caller, Peer};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::system::{System, assert_refused};
+use crate::system::{self, System, assert_refused};
 
 fn public() -> CloudId {
     CloudId::parse("public").unwrap()
@@ -23,7 +23,7 @@ fn settings(address: std::net::SocketAddr) -> PeerSettings {
 }
 
 fn invitation(system: &System) -> Tls {
-    system.authority.certify("spiffe://mandate.internal/public/invitation")
+    system::certify(&system.authority, "spiffe://mandate.internal/public/invitation")
 }
 
 fn caller(system: &System, kind: &str, roles: &[&str]) -> Caller {

@@ -8,11 +8,9 @@ use std::time::Duration;
 use api::notification::{self, event_service_server, ingest_service_server};
 use api::relationship::{self, access_service_server, delegation_service_server, establishment_service_server};
 use clock::{Clock, Time};
-use rcgen::string::Ia5String;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SanType};
 use server::config::{Common, Limits, Tls};
 use server::{Process, Running, Server, Services, Shutdown};
-use tempfile::TempDir;
+use testkit::certificates::{Authority, Files};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
@@ -21,40 +19,10 @@ use crate::issuer::{FakeIssuer, Token};
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 
-/// Certifies services.
-pub(crate) struct Authority {
-    issuer: rcgen::Issuer<'static, KeyPair>,
-    folder: TempDir,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Authority {
-        let folder = TempDir::new().unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        std::fs::write(folder.path().join("authority.pem"), certificate.pem()).unwrap();
-        Authority { issuer: rcgen::Issuer::new(params, key), folder }
-    }
-
-    /// The files of the service with this SPIFFE name.
-    pub(crate) fn certify(&self, name: &str) -> Tls {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = vec![
-            SanType::URI(Ia5String::try_from(name).unwrap()),
-            SanType::DnsName(Ia5String::try_from("localhost").unwrap()),
-        ];
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let path = |suffix: &str| {
-            let name = name.replace(['/', ':'], "-");
-            self.folder.path().join(format!("{name}{suffix}"))
-        };
-        std::fs::write(path(".pem"), certificate.pem()).unwrap();
-        std::fs::write(path(".key"), key.serialize_pem()).unwrap();
-        Tls { certificate: path(".pem"), key: path(".key"), authority: self.folder.path().join("authority.pem") }
-    }
+/// The files of the service with this SPIFFE name.
+pub(crate) fn certify(authority: &Authority, name: &str) -> Tls {
+    let Files { certificate, key, authority } = authority.certify(name);
+    Tls { certificate, key, authority }
 }
 
 /// A running server, and what one needs to call it.
@@ -76,7 +44,7 @@ pub(crate) fn common(authority: &Authority, issuer: &str) -> Common {
         policy: policy(),
         listen: "127.0.0.1:0".parse().unwrap(),
         probe_listen: Some("127.0.0.1:0".parse().unwrap()),
-        tls: authority.certify("spiffe://mandate.internal/public/relationship"),
+        tls: certify(authority, "spiffe://mandate.internal/public/relationship"),
         trust_domain: "mandate.internal".to_owned(),
         issuer: issuer.to_owned(),
         development: true,
@@ -116,7 +84,7 @@ impl System {
 
     /// A connection of the service with this SPIFFE name.
     pub(crate) async fn connect(&self, name: &str) -> Channel {
-        let tls = self.authority.certify(name);
+        let tls = certify(&self.authority, name);
         connect(self.running, &tls, true).await.unwrap()
     }
 

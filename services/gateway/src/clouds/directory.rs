@@ -63,32 +63,20 @@ impl Directory {
         for (index, entry) in entries.iter().enumerate() {
             let id = entry.id.as_str();
             if !ids.insert(id) {
-                return Err(Fault::new(
-                    "cloud.id",
-                    format!("{id:?} stands twice; expected one each"),
-                ));
+                return Err(Fault::new("cloud.id", format!("{id:?} stands twice; expected one each")));
             }
             if !issuers.insert(entry.issuer.as_str()) {
                 let issuer = &entry.issuer;
-                return Err(Fault::new(
-                    "cloud.issuer",
-                    format!("{issuer:?} stands twice; expected one each"),
-                ));
+                return Err(Fault::new("cloud.issuer", format!("{issuer:?} stands twice; expected one each")));
             }
             for host in &entry.hosts {
                 if hosts.insert(host.clone(), index).is_some() {
-                    return Err(Fault::new(
-                        "cloud.hosts",
-                        format!("{host:?} stands twice; expected one cloud"),
-                    ));
+                    return Err(Fault::new("cloud.hosts", format!("{host:?} stands twice; expected one cloud")));
                 }
             }
         }
         if entries.is_empty() {
-            return Err(Fault::new(
-                "cloud",
-                "there is none; expected at least one [[cloud]]",
-            ));
+            return Err(Fault::new("cloud", "there is none; expected at least one [[cloud]]"));
         }
         Ok(Directory { entries, hosts })
     }
@@ -96,9 +84,7 @@ impl Directory {
     /// The cloud with this id.
     #[must_use]
     pub fn named(&self, id: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.id.as_str() == id)
+        self.entries.iter().position(|entry| entry.id.as_str() == id)
     }
 
     /// The cloud that this host name leads to. A host in nobody's list says nothing.
@@ -152,16 +138,12 @@ impl Directory {
 
     fn disagreement(&self, meant: &BTreeSet<usize>) -> Refusal {
         let clouds = self.ids(meant.iter().copied());
-        let message = format!(
-            "host name, x-mandate-cloud and credential must mean one cloud; they mean {clouds}"
-        );
+        let message = format!("host name, x-mandate-cloud and credential must mean one cloud; they mean {clouds}");
         Refusal::new(ErrorReason::CloudDisagreement, "R52", "", message).with("clouds", clouds)
     }
 
     fn ids(&self, indices: impl Iterator<Item = usize>) -> String {
-        let mut ids: Vec<&str> = indices
-            .map(|index| self.entries[index].id.as_str())
-            .collect();
+        let mut ids: Vec<&str> = indices.map(|index| self.entries[index].id.as_str()).collect();
         ids.sort_unstable();
         ids.join(",")
     }

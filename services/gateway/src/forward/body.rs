@@ -40,11 +40,7 @@ impl Overflow {
 impl Sent {
     /// `bytes_max` bytes of this body; all of it when `None`.
     pub(super) fn new(inner: Body, bytes_max: Option<usize>, overflow: Overflow) -> Sent {
-        Sent {
-            inner,
-            left: bytes_max,
-            overflow,
-        }
+        Sent { inner, left: bytes_max, overflow }
     }
 }
 
@@ -59,11 +55,7 @@ impl fmt::Display for SendFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendFailure::TooLarge => formatter.write_str("the message is too large"),
-            SendFailure::Caller(status) => write!(
-                formatter,
-                "the caller's body broke off: {}",
-                status.message()
-            ),
+            SendFailure::Caller(status) => write!(formatter, "the caller's body broke off: {}", status.message()),
         }
     }
 }
@@ -74,10 +66,7 @@ impl http_body::Body for Sent {
     type Data = Bytes;
     type Error = SendFailure;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, SendFailure>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendFailure>>> {
         let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
         let Some(frame) = frame else {
             return Poll::Ready(None);
@@ -128,12 +117,7 @@ impl Answer {
         place: Place,
         ending: impl Fn(Ending) -> Status + Send + 'static,
     ) -> Answer {
-        Answer {
-            inner,
-            limit,
-            ending: Box::new(ending),
-            place: Some(place),
-        }
+        Answer { inner, limit, ending: Box::new(ending), place: Some(place) }
     }
 
     fn end(&mut self, ending: Ending) -> Frame<Bytes> {
@@ -158,10 +142,7 @@ impl http_body::Body for Answer {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.place.is_none() {
             return Poll::Ready(None);
         }
@@ -172,23 +153,14 @@ impl http_body::Body for Answer {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(status))) => {
-                Poll::Ready(Some(Ok(self.end(Ending::Lost(chain(&status))))))
-            }
+            Poll::Ready(Some(Err(status))) => Poll::Ready(Some(Ok(self.end(Ending::Lost(chain(&status)))))),
             Poll::Ready(None) => {
                 self.place = None;
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let late = self
-                    .limit
-                    .as_mut()
-                    .is_some_and(|limit| limit.as_mut().poll(cx).is_ready());
-                if late {
-                    Poll::Ready(Some(Ok(self.end(Ending::Late))))
-                } else {
-                    Poll::Pending
-                }
+                let late = self.limit.as_mut().is_some_and(|limit| limit.as_mut().poll(cx).is_ready());
+                if late { Poll::Ready(Some(Ok(self.end(Ending::Late)))) } else { Poll::Pending }
             }
         }
     }

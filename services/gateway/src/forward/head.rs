@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use server::deadline::HEADER;
 
@@ -30,8 +29,7 @@ pub(super) fn clean(headers: &mut HeaderMap) {
     headers.remove(CONTENT_LENGTH);
     let reserved = |name: &&HeaderName| {
         let name = name.as_str();
-        name.starts_with("x-forwarded-")
-            || (name.starts_with("mandate-") && name.ends_with("-internal"))
+        name.starts_with("x-forwarded-") || (name.starts_with("mandate-") && name.ends_with("-internal"))
     };
     let reserved: Vec<HeaderName> = headers.keys().filter(reserved).cloned().collect();
     for name in reserved {
@@ -75,9 +73,7 @@ mod tests {
                 headers.insert(HEADER, HeaderValue::from_static(asked));
             }
             assert_eq!(deadline(&mut headers, cap), expected, "{asked:?}");
-            let value = headers
-                .get(HEADER)
-                .map(|value| value.to_str().expect("ASCII"));
+            let value = headers.get(HEADER).map(|value| value.to_str().expect("ASCII"));
             assert_eq!(value, sent, "{asked:?}");
         }
     }
@@ -96,34 +92,15 @@ mod tests {
             "mandate-caller-internal",
             "content-length",
         ] {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static("evil"),
-            );
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("evil"));
         }
-        for name in [
-            "authorization",
-            "x-mandate-cloud",
-            "mandate-consistency-token",
-            "x-own",
-            "grpc-encoding",
-        ] {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static("kept"),
-            );
+        for name in ["authorization", "x-mandate-cloud", "mandate-consistency-token", "x-own", "grpc-encoding"] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("kept"));
         }
         clean(&mut headers);
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        let kept = [
-            "authorization",
-            "grpc-encoding",
-            "mandate-consistency-token",
-            "te",
-            "x-mandate-cloud",
-            "x-own",
-        ];
+        let kept = ["authorization", "grpc-encoding", "mandate-consistency-token", "te", "x-mandate-cloud", "x-own"];
         assert_eq!(names, kept);
         assert_eq!(headers["te"], "trailers");
     }

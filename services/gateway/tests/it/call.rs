@@ -48,11 +48,7 @@ impl Call {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         headers.insert("te", HeaderValue::from_static("trailers"));
-        Call {
-            path: path.to_owned(),
-            headers,
-            body: Body::new(message),
-        }
+        Call { path: path.to_owned(), headers, body: Body::new(message) }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Call {
@@ -87,12 +83,7 @@ impl Call {
         let (head, body) = self.begin(channel).await.into_parts();
         let collected = body.collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap_or_default();
-        Answer {
-            http: head.status,
-            headers: head.headers,
-            data: collected.to_bytes().to_vec(),
-            trailers,
-        }
+        Answer { http: head.status, headers: head.headers, data: collected.to_bytes().to_vec(), trailers }
     }
 
     /// Sends it, and expects to be refused.
@@ -105,12 +96,7 @@ impl Call {
 impl Answer {
     /// What was read frame by frame, and ended so.
     pub(crate) fn of_trailers(trailers: HeaderMap) -> Answer {
-        Answer {
-            http: StatusCode::OK,
-            headers: HeaderMap::new(),
-            data: Vec::new(),
-            trailers,
-        }
+        Answer { http: StatusCode::OK, headers: HeaderMap::new(), data: Vec::new(), trailers }
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -133,9 +119,7 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -144,22 +128,14 @@ impl Refused {
     pub(crate) fn expect(&self, code: Code, reason: &str, metadata: &[(&str, &str)], retry: bool) {
         let mut seen = self.metadata.clone();
         seen.remove("resource").expect("every refusal has it");
-        let expected: HashMap<String, String> = metadata
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        assert_eq!(
-            (self.code, self.reason.as_str(), &seen, self.retry),
-            (code, reason, &expected, retry),
-            "{self:?}"
-        );
+        let expected: HashMap<String, String> =
+            metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        assert_eq!((self.code, self.reason.as_str(), &seen, self.retry), (code, reason, &expected, retry), "{self:?}");
     }
 }
 
 /// A connection to the gateway that calls it by this host name.
 pub(crate) fn connect(address: SocketAddr, host: &str) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    endpoint
-        .origin(format!("http://{host}").parse().unwrap())
-        .connect_lazy()
+    endpoint.origin(format!("http://{host}").parse().unwrap()).connect_lazy()
 }

@@ -12,15 +12,16 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::call::{Answer, CHECK, Call, RESOLVE, WATCH, connect};
-use crate::issuer::Provider;
-use crate::listener::{Authority, tls_section};
-use crate::world::{World, nowhere, parse, section, start};
+use crate::listener::tls_section;
+use crate::world::{AGENT, World, nowhere, parse, section, start};
+use testkit::certificates::Authority;
+use testkit::provider::Provider;
 
 #[tokio::test]
 async fn a_unary_call_passes_unchanged_both_ways() {
     let world = World::start().await;
     let answer = Call::new(RESOLVE)
-        .token(&world.public.token())
+        .token(&world.public.token(AGENT))
         .header("x-request-own", "kept")
         .header("x-bin-bin", "AAEC")
         .send(&mut world.channel())
@@ -38,7 +39,7 @@ async fn what_a_caller_may_not_say_stays_behind_and_the_trace_goes_on() {
     let world = World::start().await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let answer = Call::new(RESOLVE)
-        .token(&world.public.token())
+        .token(&world.public.token(AGENT))
         .header("traceparent", trace)
         .header("x-forwarded-for", "10.0.0.1")
         .header("forwarded", "for=10.0.0.1")
@@ -49,31 +50,19 @@ async fn what_a_caller_may_not_say_stays_behind_and_the_trace_goes_on() {
         assert_eq!(answer.header(&format!("saw-{name}")), "", "{name}");
     }
     assert_eq!(answer.header("saw-te"), "trailers");
-    assert!(
-        answer.header("saw-traceparent").contains(&trace[3..35]),
-        "{answer:?}"
-    );
+    assert!(answer.header("saw-traceparent").contains(&trace[3..35]), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_refusal_of_the_service_arrives_with_all_its_details() {
     let world = World::start().await;
-    let call = |what: &str| {
-        Call::new(RESOLVE)
-            .token(&world.public.token())
-            .header("x-do", what)
-    };
+    let call = |what: &str| Call::new(RESOLVE).token(&world.public.token(AGENT)).header("x-do", what);
     let answer = call("refuse").send(&mut world.channel()).await;
     let metadata = [("rule", "AIP-203"), ("cloud", "public")];
-    answer
-        .refused()
-        .expect(Code::InvalidArgument, "FIELD_INVALID", &metadata, true);
+    answer.refused().expect(Code::InvalidArgument, "FIELD_INVALID", &metadata, true);
     let status = answer.status();
     let fields = status.get_details_bad_request().unwrap().field_violations;
-    assert_eq!(
-        (fields[0].field.as_str(), fields[0].description.as_str()),
-        ("name", "is bad")
-    );
+    assert_eq!((fields[0].field.as_str(), fields[0].description.as_str()), ("name", "is bad"));
     let wait = status.get_details_retry_info().unwrap().retry_delay;
     assert_eq!(wait, Some(Duration::from_secs(7)));
     assert_eq!(answer.header("x-own"), "kept");
@@ -81,8 +70,7 @@ async fn a_refusal_of_the_service_arrives_with_all_its_details() {
     let late = call("refuse-late").send(&mut world.channel()).await;
     assert_eq!(late.data, b"\0\0\0\0\x04part");
     let metadata = [("rule", "AIP-154"), ("cloud", "public")];
-    late.refused()
-        .expect(Code::Aborted, "ETAG_MISMATCH", &metadata, false);
+    late.refused().expect(Code::Aborted, "ETAG_MISMATCH", &metadata, false);
 }
 
 #[tokio::test]
@@ -90,9 +78,7 @@ async fn a_stream_passes_both_ways_as_it_comes() {
     let world = World::start().await;
     let (sender, receiver) = mpsc::channel(1);
     let mut channel = world.channel();
-    let call = Call::new(WATCH)
-        .token(&world.public.token())
-        .body(StreamBody::new(ReceiverStream::new(receiver)));
+    let call = Call::new(WATCH).token(&world.public.token(AGENT)).body(StreamBody::new(ReceiverStream::new(receiver)));
     let mut body = call.begin(&mut channel).await.into_body();
     for number in 0..20_u8 {
         // The next message is sent only when this one came back: nothing on the way waits for more.
@@ -110,13 +96,10 @@ async fn a_stream_passes_both_ways_as_it_comes() {
 #[tokio::test]
 async fn streams_have_no_deadline_unless_the_caller_sets_one() {
     let world = World::start().await;
-    let call = || Call::new(WATCH).token(&world.public.token());
+    let call = || Call::new(WATCH).token(&world.public.token(AGENT));
     let answer = call().send(&mut world.channel()).await;
     assert_eq!(answer.header("saw-grpc-timeout"), "");
-    let answer = call()
-        .header("grpc-timeout", "1H")
-        .send(&mut world.channel())
-        .await;
+    let answer = call().header("grpc-timeout", "1H").send(&mut world.channel()).await;
     assert_eq!(answer.header("saw-grpc-timeout"), "3600000m");
 }
 
@@ -130,7 +113,7 @@ async fn a_deadline_is_handed_on_and_capped() {
         (CHECK, None, "2000000u"),
         (CHECK, Some("5S"), "2000000u"),
     ] {
-        let mut call = Call::new(path).token(&world.public.token());
+        let mut call = Call::new(path).token(&world.public.token(AGENT));
         if let Some(asked) = asked {
             call = call.header("grpc-timeout", asked);
         }
@@ -143,18 +126,10 @@ async fn a_deadline_is_handed_on_and_capped() {
 async fn a_service_that_takes_too_long_ends_the_call_before_and_after_its_head() {
     let world = World::with(nowhere().await, "limits.call_max_seconds = 0.2").await;
     for what in ["hang", "hang-late"] {
-        let answer = Call::new(RESOLVE)
-            .token(&world.public.token())
-            .header("x-do", what)
-            .send(&mut world.channel())
-            .await;
+        let answer =
+            Call::new(RESOLVE).token(&world.public.token(AGENT)).header("x-do", what).send(&mut world.channel()).await;
         let metadata = [("rule", "AIP-193"), ("cloud", "public")];
-        answer.refused().expect(
-            Code::DeadlineExceeded,
-            "DEADLINE_EXCEEDED",
-            &metadata,
-            false,
-        );
+        answer.refused().expect(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &metadata, false);
     }
 }
 
@@ -163,22 +138,11 @@ async fn a_cloud_that_is_down_does_not_concern_the_others() {
     let world = World::with(nowhere().await, "").await;
     let mut channel = world.channel();
     for _ in 0..3 {
-        let refused = Call::new(RESOLVE)
-            .token(&world.china.token())
-            .refused(&mut channel)
-            .await;
+        let refused = Call::new(RESOLVE).token(&world.china.token(AGENT)).refused(&mut channel).await;
         let metadata = [("rule", "D10"), ("cloud", "china")];
-        refused.expect(
-            Code::Unavailable,
-            "CLOUD_INSTANCE_UNREACHABLE",
-            &metadata,
-            true,
-        );
+        refused.expect(Code::Unavailable, "CLOUD_INSTANCE_UNREACHABLE", &metadata, true);
 
-        let answer = Call::new(RESOLVE)
-            .token(&world.public.token())
-            .send(&mut channel)
-            .await;
+        let answer = Call::new(RESOLVE).token(&world.public.token(AGENT)).send(&mut channel).await;
         assert_eq!(answer.status().code(), Code::Ok);
     }
 }
@@ -190,29 +154,23 @@ async fn a_cloud_that_says_nothing_is_given_up_for_all_waiting_calls_at_once() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("https://localhost:{}", silent.local_addr().unwrap().port());
     let authority = Authority::new();
-    authority.certify("gateway", "spiffe://mandate.internal/gateway");
     let provider = Provider::start().await;
     let text = format!(
         "listen = \"127.0.0.1:0\"\ndevelopment = true\nlimits = {{ calls_max = 8, call_max_seconds = 5 }}\n{}{}",
-        tls_section("gateway", authority.folder.path()),
-        section("public", &provider.uri, &uri),
+        tls_section(&authority.gateway()),
+        section("public", provider.uri(), &uri),
     );
     let running = start(parse(&text), &Shutdown::new()).await.unwrap();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let mut channel = connect(running.address, "localhost");
-        let call = Call::new(RESOLVE).token(&provider.token());
+        let call = Call::new(RESOLVE).token(&provider.token(AGENT));
         calls.spawn(async move { call.refused(&mut channel).await });
     }
     while let Some(refused) = calls.join_next().await {
         let metadata = [("rule", "D10"), ("cloud", "public")];
         let refused = refused.unwrap();
-        refused.expect(
-            Code::Unavailable,
-            "CLOUD_INSTANCE_UNREACHABLE",
-            &metadata,
-            true,
-        );
+        refused.expect(Code::Unavailable, "CLOUD_INSTANCE_UNREACHABLE", &metadata, true);
     }
 }
 
@@ -221,7 +179,7 @@ async fn an_answer_that_breaks_off_ends_with_a_status() {
     let world = World::start().await;
     let (sender, receiver) = mpsc::channel::<Result<_, std::io::Error>>(1);
     let call = Call::new(RESOLVE)
-        .token(&world.public.token())
+        .token(&world.public.token(AGENT))
         .header("x-do", "break")
         .body(StreamBody::new(ReceiverStream::new(receiver)));
     let mut channel = world.channel();
@@ -229,21 +187,10 @@ async fn an_answer_that_breaks_off_ends_with_a_status() {
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(first, b"\0\0\0\0\x04part".as_slice());
     drop(sender);
-    let trailers = body
-        .frame()
-        .await
-        .unwrap()
-        .unwrap()
-        .into_trailers()
-        .unwrap();
+    let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
     let answer = Answer::of_trailers(trailers);
     let metadata = [("rule", "D10"), ("cloud", "public")];
-    answer.refused().expect(
-        Code::Unavailable,
-        "CLOUD_INSTANCE_UNREACHABLE",
-        &metadata,
-        true,
-    );
+    answer.refused().expect(Code::Unavailable, "CLOUD_INSTANCE_UNREACHABLE", &metadata, true);
 }
 
 #[tokio::test]
@@ -259,7 +206,7 @@ async fn a_message_that_is_too_large_is_refused_announced_or_not() {
                 .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::copy_from_slice(piece))))
                 .collect();
             let unannounced = StreamBody::new(tokio_stream::iter(pieces));
-            let call = || Call::new(path).token(&world.public.token());
+            let call = || Call::new(path).token(&world.public.token(AGENT));
             for call in [call().body(announced), call().body(unannounced)] {
                 let answer = call.send(&mut world.channel()).await;
                 if fits {
@@ -268,10 +215,7 @@ async fn a_message_that_is_too_large_is_refused_announced_or_not() {
                     continue;
                 }
                 let refused = answer.refused();
-                assert_eq!(
-                    (refused.code, refused.reason.as_str()),
-                    (Code::ResourceExhausted, "MESSAGE_TOO_LARGE")
-                );
+                assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
             }
         }
     }
@@ -281,7 +225,7 @@ async fn a_message_that_is_too_large_is_refused_announced_or_not() {
 async fn a_cloud_with_too_much_to_do_refuses_at_once_and_recovers() {
     let world = World::with(nowhere().await, "limits.calls_max = 2").await;
     let mut channel = world.channel();
-    let call = || Call::new(RESOLVE).token(&world.public.token());
+    let call = || Call::new(RESOLVE).token(&world.public.token(AGENT));
     let mut held = Vec::new();
     for _ in 0..2 {
         let response = call().header("x-do", "hang-late").begin(&mut channel).await;
@@ -292,7 +236,7 @@ async fn a_cloud_with_too_much_to_do_refuses_at_once_and_recovers() {
     let metadata = [("rule", "AIP-194"), ("cloud", "public")];
     refused.expect(Code::ResourceExhausted, "OVERLOADED", &metadata, true);
     // Streams have their own room, and a caller that leaves makes room again.
-    let stream = Call::new(WATCH).token(&world.public.token());
+    let stream = Call::new(WATCH).token(&world.public.token(AGENT));
     assert_eq!(stream.send(&mut channel).await.status().code(), Code::Ok);
     drop(held);
     while call().send(&mut channel).await.status().code() != Code::Ok {

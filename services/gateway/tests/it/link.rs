@@ -33,17 +33,12 @@ async fn a_link_leads_to_the_portal_of_its_cloud() {
     let world = World::start().await;
     for cloud in ["public", "china"] {
         let token = format!("{cloud}.v1-abc_DEF-09");
-        for host in [
-            "localhost:7070",
-            &format!("{cloud}.mandate.example"),
-            "anything.example",
-        ] {
+        for host in ["localhost:7070", &format!("{cloud}.mandate.example"), "anything.example"] {
             for method in ["GET", "HEAD"] {
                 let path = format!("/i/{token}");
                 let (head, body) = ask(world.address, method, &path, host).await;
                 assert!(head.starts_with("http/1.1 302 "), "{head}");
-                let location =
-                    format!("\r\nlocation: {}", portal(cloud, &token)).to_ascii_lowercase();
+                let location = format!("\r\nlocation: {}", portal(cloud, &token)).to_ascii_lowercase();
                 assert!(head.contains(&location), "{head}");
                 assert!(head.contains("\r\ncache-control: no-store"), "{head}");
                 assert!(head.contains("\r\nreferrer-policy: no-referrer"), "{head}");
@@ -61,19 +56,8 @@ async fn a_link_works_over_http_2_as_well() {
     let request = Request::get("/i/china.abc").body(Body::empty()).unwrap();
     let answer = channel.ready().await.unwrap().call(request).await.unwrap();
     assert_eq!(answer.status(), 302);
-    assert_eq!(
-        answer.headers()["location"],
-        portal("china", "china.abc").as_str()
-    );
-    assert!(
-        answer
-            .into_body()
-            .collect()
-            .await
-            .unwrap()
-            .to_bytes()
-            .is_empty()
-    );
+    assert_eq!(answer.headers()["location"], portal("china", "china.abc").as_str());
+    assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
 }
 
 #[tokio::test]

@@ -16,13 +16,13 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::issuer::spawn;
+use testkit::outside;
 
 /// Starts one that calls itself `name`.
 pub(crate) async fn start(name: &'static str) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    spawn(async move { axum::serve(listener, routes(name)).await.unwrap() });
+    outside(async move { axum::serve(listener, routes(name)).await.unwrap() });
     address
 }
 
@@ -32,26 +32,17 @@ pub(crate) fn routes(name: &'static str) -> Router {
 
 async fn answer(State(name): State<&'static str>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let what = head
-        .headers
-        .get("x-do")
-        .map_or("echo", |what| what.to_str().unwrap());
+    let what = head.headers.get("x-do").map_or("echo", |what| what.to_str().unwrap());
     match what {
         "echo" => echo(name, &head, body),
         "refuse" => {
             let refusal = Refusal::field("name", "is bad").with("resource", "partners/p");
-            let mut response = refusal
-                .retry_after(Duration::from_secs(7))
-                .status(name)
-                .into_http();
-            response
-                .headers_mut()
-                .insert("x-own", HeaderValue::from_static("kept"));
+            let mut response = refusal.retry_after(Duration::from_secs(7)).status(name).into_http();
+            response.headers_mut().insert("x-own", HeaderValue::from_static("kept"));
             response
         }
         "refuse-late" => {
-            let status =
-                Refusal::new(ErrorReason::EtagMismatch, "AIP-154", "x", "read again").status(name);
+            let status = Refusal::new(ErrorReason::EtagMismatch, "AIP-154", "x", "read again").status(name);
             let mut trailers = HeaderMap::new();
             status.add_header(&mut trailers).unwrap();
             let frames = [Ok(data(b"part")), Ok(Frame::trailers(trailers))];
@@ -64,7 +55,7 @@ async fn answer(State(name): State<&'static str>, request: Request) -> Response 
                 Err(std::io::Error::other("lost"))
             };
             let (sender, receiver) = mpsc::channel(2);
-            spawn(async move {
+            outside(async move {
                 sender.send(Ok(data(b"part"))).await.unwrap();
                 let _ = sender.send(ended.await).await;
             });
@@ -82,7 +73,7 @@ async fn answer(State(name): State<&'static str>, request: Request) -> Response 
 /// Gives back every frame as it comes, and tells in the headers what arrived beside it.
 fn echo(name: &'static str, head: &http::request::Parts, mut body: axum::body::Body) -> Response {
     let (sender, receiver) = mpsc::channel(1);
-    spawn(async move {
+    outside(async move {
         while let Some(Ok(frame)) = body.frame().await {
             if sender.send(Ok::<_, std::io::Error>(frame)).await.is_err() {
                 return;
@@ -95,10 +86,7 @@ fn echo(name: &'static str, head: &http::request::Parts, mut body: axum::body::B
     });
     let mut response = respond(StreamBody::new(ReceiverStream::new(receiver)));
     let seen = response.headers_mut();
-    seen.insert(
-        "mandate-consistency-token",
-        HeaderValue::from_static("kept"),
-    );
+    seen.insert("mandate-consistency-token", HeaderValue::from_static("kept"));
     seen.insert("x-upstream", HeaderValue::from_static(name));
     seen.insert("x-path", head.uri.path().parse().unwrap());
     for (header, value) in &head.headers {

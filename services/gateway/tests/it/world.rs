@@ -9,8 +9,12 @@ use server::{Shutdown, StartError};
 use tonic::transport::Channel;
 
 use crate::call::connect;
-use crate::issuer::{NOW, Provider};
 use crate::upstream;
+use testkit::provider::{Identity, NOW_SECONDS, Provider};
+
+/// An agent of a partner.
+pub(crate) const AGENT: Identity<'_> =
+    Identity { kind: "partner", tenant: "contoso", subject: "agent", roles: &["admin_agent"] };
 
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
@@ -22,19 +26,13 @@ pub(crate) struct World {
 
 /// Where nobody listens.
 pub(crate) async fn nowhere() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .unwrap();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     listener.local_addr().unwrap()
 }
 
 pub(crate) fn policy(cloud: &str) -> String {
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/clouds");
-    deploy
-        .join(cloud)
-        .join("policy/policy.toml")
-        .display()
-        .to_string()
+    deploy.join(cloud).join("policy/policy.toml").display().to_string()
 }
 
 /// The section of one cloud, all its services at one address.
@@ -58,11 +56,8 @@ pub(crate) fn parse(text: &str) -> Config {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-pub(crate) async fn start(
-    config: Config,
-    shutdown: &Shutdown,
-) -> Result<server::Running, StartError> {
-    let clock = Clock::manual(Time::from_seconds(NOW));
+pub(crate) async fn start(config: Config, shutdown: &Shutdown) -> Result<server::Running, StartError> {
+    let clock = Clock::manual(Time::from_seconds(NOW_SECONDS));
     gateway::start(config, clock, shutdown.clone()).await
 }
 
@@ -79,18 +74,12 @@ impl World {
         let public_at = upstream::start("public").await;
         let text = format!(
             "listen = \"127.0.0.1:0\"\nprobe_listen = \"127.0.0.1:0\"\ndevelopment = true\n{limits}\n{}{}",
-            section("public", &public.uri, &format!("http://{public_at}")),
-            section("china", &china.uri, &format!("http://{china_at}")),
+            section("public", public.uri(), &format!("http://{public_at}")),
+            section("china", china.uri(), &format!("http://{china_at}")),
         );
         let shutdown = Shutdown::new();
         let running = start(parse(&text), &shutdown).await.unwrap();
-        World {
-            address: running.address,
-            probe: running.probe_address.unwrap(),
-            public,
-            china,
-            shutdown,
-        }
+        World { address: running.address, probe: running.probe_address.unwrap(), public, china, shutdown }
     }
 
     /// A connection by a host name that means no cloud.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use api::field;
 use api::invitation as wire;
 use api::relationship as peer;
 use api::relationship::directory_service_client::DirectoryServiceClient;
@@ -41,7 +42,7 @@ pub(super) async fn accept_invitation(
 ) -> Result<Response<wire::AcceptInvitationResponse>, Error> {
     let customer = crate::wire::customer("customer", &request.customer)?;
     expect_customer(&caller, &customer, &request.customer)?;
-    let request_id = crate::wire::request_id(&request.request_id)?;
+    let request_id = field::request_id(&request.request_id)?;
     let (token, is_live) = verify(&calls, &request.token).await?;
     let can_repeat = request_id.is_some() || request.validate_only;
     let to = calls.relationship.calls_for(&caller);

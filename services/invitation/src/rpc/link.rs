@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use api::event::Change;
+use api::field;
 use api::invitation as wire;
+use api::notification::resource_snapshot::Resource;
+use api::page::Page;
 use outbox::{Done, Scope};
 use server::Caller;
 
@@ -10,7 +14,6 @@ use super::{Calls, expect_partner};
 use crate::domain::link::{Link, NotOffered};
 use crate::error::Error;
 use crate::store::link as table;
-use crate::wire::event::Change;
 use crate::wire::link::{self as convert, LinkName};
 
 /// What asking for a link with services needs beside the permission that asking for any link does.
@@ -62,7 +65,7 @@ pub(super) async fn list_invitation_links(
 ) -> Result<wire::ListInvitationLinksResponse, Error> {
     let partner = crate::wire::partner("parent", &request.parent)?;
     expect_partner(&caller, &partner, &request.parent)?;
-    let page = crate::wire::page(format!("links {partner}"), request.page_size, &request.page_token)?;
+    let page = Page::parse(format!("links {partner}"), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::list(&mut tx, &partner, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |link| link.options.slug());
@@ -75,14 +78,9 @@ pub(super) async fn rotate_invitation_link(
     caller: Arc<Caller>,
     request: wire::RotateInvitationLinkRequest,
 ) -> Result<Done<wire::InvitationLink>, Error> {
-    let (name, actor) = (convert::name("name", &request.name)?, caller.user_name());
-    expect_partner(&caller, &name.partner, &request.name)?;
-    let id = crate::wire::request_id(&request.request_id)?;
-    let reason = crate::wire::reason(&request.reason)?;
-    let digest = crate::wire::digest(&request);
-    let asked = outbox::Request { caller: &actor, method: "RotateInvitationLink", id, digest };
-    let change = ChangeLink::new(&calls, Verb::Rotate, name).by(&actor, reason).if_still(&request.etag);
-    calls.outbox.change(&asked, &change).await
+    let digest = field::digest(&request);
+    let wire::RotateInvitationLinkRequest { name, request_id, reason, etag } = request;
+    change_link(&calls, &caller, Verb::Rotate, Asked { name, request_id, reason, etag, digest }).await
 }
 
 pub(super) async fn disable_invitation_link(
@@ -90,20 +88,55 @@ pub(super) async fn disable_invitation_link(
     caller: Arc<Caller>,
     request: wire::DisableInvitationLinkRequest,
 ) -> Result<Done<wire::InvitationLink>, Error> {
-    let (name, actor) = (convert::name("name", &request.name)?, caller.user_name());
-    expect_partner(&caller, &name.partner, &request.name)?;
-    let id = crate::wire::request_id(&request.request_id)?;
-    let reason = crate::wire::reason(&request.reason)?;
-    let digest = crate::wire::digest(&request);
-    let asked = outbox::Request { caller: &actor, method: "DisableInvitationLink", id, digest };
-    let change = ChangeLink::new(&calls, Verb::Disable, name).by(&actor, reason).if_still(&request.etag);
-    calls.outbox.change(&asked, &change).await
+    let digest = field::digest(&request);
+    let wire::DisableInvitationLinkRequest { name, request_id, reason, etag } = request;
+    change_link(&calls, &caller, Verb::Disable, Asked { name, request_id, reason, etag, digest }).await
 }
 
 #[derive(Clone, Copy)]
 enum Verb {
     Rotate,
     Disable,
+}
+
+impl Verb {
+    fn method(self) -> &'static str {
+        match self {
+            Verb::Rotate => "RotateInvitationLink",
+            Verb::Disable => "DisableInvitationLink",
+        }
+    }
+}
+
+/// What both requests to change a link hold.
+struct Asked {
+    name: String,
+    request_id: String,
+    reason: String,
+    etag: String,
+    digest: [u8; 32],
+}
+
+async fn change_link(
+    calls: &Calls,
+    caller: &Caller,
+    verb: Verb,
+    asked: Asked,
+) -> Result<Done<wire::InvitationLink>, Error> {
+    let (name, actor) = (convert::name("name", &asked.name)?, caller.user_name());
+    expect_partner(caller, &name.partner, &asked.name)?;
+    let id = field::request_id(&asked.request_id)?;
+    let request = outbox::Request { caller: &actor, method: verb.method(), id, digest: asked.digest };
+    let change = ChangeLink {
+        calls,
+        verb,
+        key: format!("partners/{}", name.partner),
+        name,
+        actor: &actor,
+        reason: field::reason(&asked.reason)?,
+        etag: &asked.etag,
+    };
+    calls.outbox.change(&request, &change).await
 }
 
 struct ChangeLink<'a> {
@@ -114,21 +147,6 @@ struct ChangeLink<'a> {
     actor: &'a str,
     reason: &'a str,
     etag: &'a str,
-}
-
-impl<'a> ChangeLink<'a> {
-    fn new(calls: &'a Calls, verb: Verb, name: LinkName) -> ChangeLink<'a> {
-        let key = format!("partners/{}", name.partner);
-        ChangeLink { calls, verb, name, key, actor: "", reason: "", etag: "" }
-    }
-
-    fn by(self, actor: &'a str, reason: &'a str) -> ChangeLink<'a> {
-        ChangeLink { actor, reason, ..self }
-    }
-
-    fn if_still(self, etag: &'a str) -> ChangeLink<'a> {
-        ChangeLink { etag, ..self }
-    }
 }
 
 impl outbox::Change for ChangeLink<'_> {
@@ -143,7 +161,7 @@ impl outbox::Change for ChangeLink<'_> {
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<wire::InvitationLink, Error> {
         let found = table::find(scope.tx, &self.name.partner, &self.name.options).await?;
         let before = found.ok_or_else(|| Error::NotFound(self.name.text()))?;
-        crate::wire::check_etag(&before.name(), self.etag, before.version)?;
+        field::check_etag(&before.name(), self.etag, before.version)?;
         let (kind, after) = match self.verb {
             Verb::Rotate => {
                 ("invitationLink.rotated", Some(before.rotated(self.calls.issue.keys.current(), scope.now)))
@@ -155,9 +173,17 @@ impl outbox::Change for ChangeLink<'_> {
             return Ok(self.calls.show(&before));
         };
         table::update(scope.tx, &after).await?;
-        let change = Change { kind, before: &before, after: &after, actor: self.actor, reason: self.reason };
-        let cloud = self.calls.process.cloud.as_str();
-        scope.emit(|id, time| change.envelope(id, time, cloud, server::telemetry::traceparent())).await?;
+        // To the partner alone: links concern no customer (R17). A feed is no place for a live link.
+        let change = Change {
+            kind,
+            resource: after.name(),
+            feeds: vec![self.key.clone()],
+            actor: self.actor,
+            reason: self.reason,
+            before: Some(Resource::InvitationLink(convert::record(&before))),
+            after: Some(Resource::InvitationLink(convert::record(&after))),
+        };
+        self.calls.emit(scope, change).await?;
         Ok(self.calls.show(&after))
     }
 }

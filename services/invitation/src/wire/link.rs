@@ -1,5 +1,6 @@
 //! Links. Their live half, URI and token, is added where the keys are.
 
+use api::field;
 use api::invitation as wire;
 use cloud::TenantId;
 
@@ -59,7 +60,7 @@ pub fn record(link: &Link) -> wire::InvitationLink {
         state: state(link.state).into(),
         create_time: Some(super::timestamp(link.create_time)),
         update_time: Some(super::timestamp(link.update_time)),
-        etag: super::etag(link.version),
+        etag: field::etag(link.version),
         token: String::new(),
     }
 }

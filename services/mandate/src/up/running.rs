@@ -94,7 +94,7 @@ impl Tiers {
     async fn cloud(&self, cloud: &CloudPlace, clock: Clock) -> Result<Addresses, Failure> {
         let config = cloud.notification();
         let front = self.front.clone();
-        let notification = notification::Binary::start(config, clock.clone(), front).await?;
+        let notification = notification::Notification::start(config, clock.clone(), front).await?;
         let config = cloud.relationship(notification.address);
         let tier = self.relationship.clone();
         let relationship = relationship::Relationship::start(config, clock.clone(), tier).await?;

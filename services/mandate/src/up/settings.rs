@@ -157,7 +157,7 @@ impl CloudPlace {
             link_keys: self.link_keys.clone(),
             process: self.common(&self.invitation),
             database: self.database("invitation"),
-            peers: invitation::Peers {
+            peers: invitation::config::Peers {
                 relationship: self.peer("relationship", relationship),
                 notification: self.peer("notification", notification),
             },

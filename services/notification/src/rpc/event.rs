@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::notification::{Event, GetEventRequest, ListEventsRequest, ListEventsResponse};
 use server::Caller;
 
-use super::Notification;
+use super::Calls;
 use crate::domain::feed::Feed;
 use crate::error::Error;
 use crate::store::event::{self, Range};
@@ -20,14 +20,10 @@ pub(super) fn check_reader(caller: &Caller, feed: &Feed, name: &str) -> Result<(
 }
 
 /// Returns an event.
-pub(super) async fn get_event(
-    service: Notification,
-    caller: Arc<Caller>,
-    request: GetEventRequest,
-) -> Result<Event, Error> {
+pub(super) async fn get_event(calls: Calls, caller: Arc<Caller>, request: GetEventRequest) -> Result<Event, Error> {
     let (feed, id) = wire::event::name(&request.name)?;
     check_reader(&caller, &feed, &request.name)?;
-    let mut tx = store::read(&service.pool).await?;
+    let mut tx = store::read(&calls.pool).await?;
     let Some(kept) = event::find(&mut tx, &feed, id).await? else {
         return Err(Error::not_found(request.name));
     };
@@ -36,14 +32,14 @@ pub(super) async fn get_event(
 
 /// Lists the events of a feed.
 pub(super) async fn list_events(
-    service: Notification,
+    calls: Calls,
     caller: Arc<Caller>,
     request: ListEventsRequest,
 ) -> Result<ListEventsResponse, Error> {
     let mut list = wire::event::list(&request)?;
     check_reader(&caller, &list.feed, &request.parent)?;
     let range = Range { after: list.after, limit: list.page.limit(), event_type: list.event_type.as_ref() };
-    let mut tx = store::read(&service.pool).await?;
+    let mut tx = store::read(&calls.pool).await?;
     let kept = event::list(&mut tx, &list.feed, range).await?;
     drop(tx);
     let fitting = event::fitting(&kept);

@@ -4,23 +4,20 @@ use api::notification::{EventEnvelope, IngestEventsRequest, IngestEventsResponse
 use server::telemetry;
 use tracing::Span;
 
-use super::Notification;
+use super::Calls;
 use crate::error::Error;
 use crate::store::event::Keep;
 use crate::wire;
 
 /// Keeps events and wakes whoever watches their feeds.
-pub(super) async fn ingest_events(
-    service: &Notification,
-    request: IngestEventsRequest,
-) -> Result<IngestEventsResponse, Error> {
-    let arrivals = wire::ingest::arrivals(&request.envelopes, service.process.cloud.as_str())?;
+pub(super) async fn ingest_events(calls: &Calls, request: IngestEventsRequest) -> Result<IngestEventsResponse, Error> {
+    let arrivals = wire::ingest::arrivals(&request.envelopes, calls.process.cloud.as_str())?;
     let spans: Vec<Span> = request.envelopes.iter().filter_map(span).collect();
-    let keep = Keep { arrivals: &arrivals, now: service.process.clock.now() };
-    let outcome = store::transaction(&service.pool, &keep).await?;
+    let keep = Keep { arrivals: &arrivals, now: calls.process.clock.now() };
+    let outcome = store::transaction(&calls.pool, &keep).await?;
     drop(spans);
     for (feed, last) in &outcome.advanced {
-        service.positions.advance(feed, *last);
+        calls.positions.advance(feed, *last);
     }
     let ingested_count = i32::try_from(outcome.new_count).expect("a call brings 500 events at most");
     Ok(IngestEventsResponse { ingested_count })

@@ -2,7 +2,7 @@
 
 use api::filter;
 use api::notification::{Event, ListEventsRequest, WatchEventsResponse, watch_events_response};
-use api::page::{Invalid, Page};
+use api::page::{self, Page};
 use clock::Uuid;
 use prost::Message as _;
 use store::Failure;
@@ -52,13 +52,8 @@ pub fn list(request: &ListEventsRequest) -> Result<List, Error> {
     let feed = feed::parent(&request.parent)?;
     let event_type = event_type(&request.filter)?;
     let wanted = event_type.as_ref().map_or("", EventType::as_str);
-    let page = Page::parse(format!("events {feed} {wanted}"), request.page_size, &request.page_token);
-    let not_ours = || Error::invalid("page_token", "use the next_page_token of a list with the same parameters");
-    let page = page.map_err(|invalid| match invalid {
-        Invalid::Size => Error::invalid("page_size", "must not be negative"),
-        Invalid::Token => not_ours(),
-    })?;
-    let after = if page.after.is_empty() { 0 } else { page.after.parse().map_err(|_| not_ours())? };
+    let page = Page::parse(format!("events {feed} {wanted}"), request.page_size, &request.page_token)?;
+    let after = if page.after.is_empty() { 0 } else { page.after.parse().map_err(|_| page::not_ours())? };
     Ok(List { feed, page, after, event_type })
 }
 

@@ -1,14 +1,14 @@
 //! Events on their way in.
 
+use api::field::{self, Invalid};
 use api::notification::{Event, EventEnvelope};
 use clock::Time;
 use prost::Message as _;
-use prost_types::Timestamp;
 
 use super::{event, feed};
 use crate::domain::event::{ARRIVALS_MAX, Arrival, EventType};
 use crate::domain::feed::{Feed, Feeds};
-use crate::error::{Error, Violation};
+use crate::error::Error;
 
 /// Reads all envelopes of a call.
 ///
@@ -23,9 +23,7 @@ pub fn arrivals(envelopes: &[EventEnvelope], cloud: &str) -> Result<Vec<Arrival>
     for (index, envelope) in envelopes.iter().enumerate() {
         match arrival(envelope, cloud) {
             Ok(arrival) => arrivals.push(arrival),
-            Err((field, problem)) => {
-                violations.push(Violation { field: format!("envelopes[{index}].{field}"), problem })
-            }
+            Err((field, problem)) => violations.push(Invalid::new(format!("envelopes[{index}].{field}"), problem)),
         }
     }
     let mut violations = violations.into_iter();
@@ -46,17 +44,12 @@ fn arrival(envelope: &EventEnvelope, cloud: &str) -> Result<Arrival, Fault> {
     let event = envelope.event.as_ref().ok_or(("event", "give what happened"))?;
     let event_type = EventType::parse(&event.r#type)
         .ok_or(("event.type", "give {resource}.{verb}, as in relationship.established"))?;
-    let event_time = event.event_time.as_ref().and_then(time).ok_or(("event.event_time", "give when it happened"))?;
+    let event_time = event.event_time.as_ref().and_then(|time| field::micros("event_time", time).ok());
+    let event_time = event_time.ok_or(("event.event_time", "give when it happened"))?;
     // N69: clouds do not mix, whatever the certificates say.
     if !event.cloud.is_empty() && event.cloud != cloud {
         return Err(("event.cloud", "send events of this cloud only"));
     }
     let payload = Event { name: String::new(), sequence: 0, ..event.clone() }.encode_to_vec();
-    Ok(Arrival { id, feeds, event_type, event_time, payload })
-}
-
-/// A moment to the microsecond, if there is such a moment.
-fn time(timestamp: &Timestamp) -> Option<Time> {
-    let micros = timestamp.seconds.checked_mul(1_000_000)?.checked_add(i64::from(timestamp.nanos) / 1000)?;
-    (0..1_000_000_000).contains(&timestamp.nanos).then(|| Time::from_micros(micros))
+    Ok(Arrival { id, feeds, event_type, event_time: Time::from_micros(event_time), payload })
 }

@@ -1,7 +1,7 @@
 //! What keeps the service from starting, in one sentence each, and the command that mends the schema.
 
 use clock::{Clock, Time};
-use notification::{Binary, Config};
+use notification::{Config, Notification};
 use server::config::Settings as _;
 use server::{Service as _, Shutdown};
 use testkit::Database;
@@ -16,7 +16,7 @@ const ISSUER: &str = "http://127.0.0.1:1";
 
 async fn start(config: Config) -> Result<(), String> {
     let shutdown = Shutdown::new();
-    let started = notification::start(config, Clock::manual(Time::from_seconds(NOW_SECONDS)), shutdown.clone()).await;
+    let started = Notification::start(config, Clock::manual(Time::from_seconds(NOW_SECONDS)), shutdown.clone()).await;
     shutdown.begin();
     shutdown.drained(std::time::Duration::from_secs(20)).await;
     started.map(|_| ()).map_err(|error| error.to_string())
@@ -28,8 +28,8 @@ async fn a_database_is_served_once_it_is_migrated(database: Database) {
     if database.is_postgres() {
         let refused = start(config.clone()).await.unwrap_err();
         assert_eq!(refused, "database: the database lacks migration 1: run the migrate command first");
-        Binary::migrate(config.clone()).await.unwrap();
-        Binary::migrate(config.clone()).await.unwrap();
+        Notification::migrate(config.clone()).await.unwrap();
+        Notification::migrate(config.clone()).await.unwrap();
     }
     start(config).await.unwrap();
 }

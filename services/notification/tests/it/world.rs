@@ -8,8 +8,8 @@ use api::notification::event_service_client::EventServiceClient;
 use api::notification::ingest_service_client::IngestServiceClient;
 use api::notification::{Event, EventEnvelope, IngestEventsRequest};
 use clock::{Clock, Time, Uuid};
-use notification::Config;
-use server::Shutdown;
+use notification::{Config, Notification};
+use server::{Service as _, Shutdown};
 use testkit::Database;
 use testkit::certificates::{Authority, Files};
 use testkit::provider::{Identity, NOW_SECONDS, Provider};
@@ -143,7 +143,7 @@ pub(crate) fn config(text: &str) -> Config {
 async fn serve(config: Config) -> (SocketAddr, Shutdown) {
     let shutdown = Shutdown::new();
     let clock = Clock::manual(Time::from_seconds(NOW_SECONDS));
-    let running = notification::start(config, clock, shutdown.clone()).await.unwrap();
+    let running = Notification::start(config, clock, shutdown.clone()).await.unwrap();
     (running.address, shutdown)
 }
 

@@ -58,7 +58,7 @@ CREATE TABLE relationships (
     id UUID PRIMARY KEY,
     customer TEXT COLLATE "C" NOT NULL REFERENCES customers (id),
     partner TEXT COLLATE "C" NOT NULL REFERENCES partners (id),
-    kind TEXT NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
     state TEXT NOT NULL,
     origin_link TEXT NOT NULL,
     accept_time_us BIGINT NOT NULL,

@@ -35,6 +35,20 @@ impl State {
         State::Lapsed,
         State::Closed,
     ];
+
+    /// Its name, in the contract and in the database.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            State::Active => "ACTIVE",
+            State::RemovedByCustomer => "REMOVED_BY_CUSTOMER",
+            State::Reassigned => "REASSIGNED",
+            State::Relinquished => "RELINQUISHED",
+            State::Expired => "EXPIRED",
+            State::Lapsed => "LAPSED",
+            State::Closed => "CLOSED",
+        }
+    }
 }
 
 /// What can be done to a delegation.
@@ -157,6 +171,28 @@ pub fn reassign(
         version: 1,
     };
     Ok((ended, granted))
+}
+
+/// A delegation with what its readers see of the partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The delegation.
+    pub delegation: Delegation,
+    /// The partner's registered name.
+    pub partner_display_name: String,
+}
+
+/// Which delegations to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of one partner.
+    pub partner: Option<TenantId>,
+    /// In one state.
+    pub state: Option<State>,
+    /// Of one service.
+    pub service: Option<ServiceId>,
+    /// On one relationship.
+    pub relationship: Option<Uuid>,
 }
 
 /// How a delegation ended.

@@ -20,6 +20,17 @@ impl Type {
     /// All types.
     pub const ALL: [Type; 4] = [Type::Reseller, Type::Advisor, Type::IndirectProvider, Type::IndirectReseller];
 
+    /// Its name, in the contract and in the database.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Type::Reseller => "RESELLER",
+            Type::Advisor => "ADVISOR",
+            Type::IndirectProvider => "INDIRECT_PROVIDER",
+            Type::IndirectReseller => "INDIRECT_RESELLER",
+        }
+    }
+
     /// True for partners that transact, of which a service has one holder where the cloud says so (R24; that this is every
     /// type but advisor is our reading).
     #[must_use]
@@ -45,6 +56,16 @@ pub enum State {
 impl State {
     /// All states.
     pub const ALL: [State; 3] = [State::Active, State::Terminating, State::Terminated];
+
+    /// Its name, in the contract and in the database.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            State::Active => "ACTIVE",
+            State::Terminating => "TERMINATING",
+            State::Terminated => "TERMINATED",
+        }
+    }
 
     /// True while the partner is bound, may buy, and has the customer in its list (R25, I7).
     #[must_use]
@@ -85,6 +106,38 @@ impl Relationship {
     pub fn name(&self) -> String {
         name(&self.customer, self.id)
     }
+}
+
+/// A relationship with what its readers see of the partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The relationship.
+    pub relationship: Relationship,
+    /// The partner's registered name.
+    pub partner_display_name: String,
+    /// The partner's verified domain.
+    pub partner_verified_domain: String,
+}
+
+/// A customer as its partner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerCustomer {
+    /// The relationship it rests on.
+    pub relationship: Uuid,
+    /// The customer.
+    pub customer: TenantId,
+    /// The partner.
+    pub partner: TenantId,
+    /// What the partner is to it.
+    pub kind: Type,
+    /// Where the relationship stands.
+    pub state: State,
+    /// When it was accepted.
+    pub accept_time: Time,
+    /// The customer's registered name.
+    pub display_name: String,
+    /// The customer's country.
+    pub country: String,
 }
 
 /// The name of a relationship.

@@ -168,7 +168,7 @@ pub(super) async fn explain_access(
         only = Some(own);
     }
     let size = if request.page_size == 0 { PARTNERS_DEFAULT } else { request.page_size.min(PARTNERS_MAX) };
-    let page = crate::wire::page(format!("access {customer} {only:?}"), size, &request.page_token)?;
+    let page = Page::parse(format!("access {customer} {only:?}"), size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     explain(&calls, &mut tx, &customer, only.as_ref(), &page).await
 }

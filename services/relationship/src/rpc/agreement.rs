@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::page::Page;
 use api::relationship as wire;
 use clock::Uuid;
 use cloud::TenantId;
@@ -51,7 +52,7 @@ pub(super) async fn list_agreement_acceptances(
     request: wire::ListAgreementAcceptancesRequest,
 ) -> Result<wire::ListAgreementAcceptancesResponse, Error> {
     let customer = crate::wire::customer("parent", &request.parent)?;
-    let page = crate::wire::page(format!("agreements {customer}"), request.page_size, &request.page_token)?;
+    let page = Page::parse(format!("agreements {customer}"), request.page_size, &request.page_token)?;
     let after = if page.after.is_empty() { Uuid::nil() } else { page_id(&page.after)? };
     let mut tx = store::read(&calls.pool).await?;
     expect_party(&mut tx, &caller, &customer, &request.parent).await?;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use api::event::Change;
+use api::field;
 use api::notification::resource_snapshot::Resource;
+use api::page::Page;
 use api::relationship as wire;
 use clock::Uuid;
 use cloud::TenantId;
@@ -10,13 +13,12 @@ use outbox::{Done, Scope};
 use server::Caller;
 
 use super::relationship::page_id;
-use super::{Calls, View, change_request, expect_customer, view_of};
+use super::{Calls, View, both, change_request, expect_customer, view_of};
 use crate::domain::delegation::{self as domain, Delegation, End, HandOver, Verb};
 use crate::domain::relationship;
 use crate::error::Error;
 use crate::store::delegation as table;
 use crate::wire::delegation as convert;
-use crate::wire::event::Change;
 
 pub(super) async fn get_delegation(
     calls: Calls,
@@ -50,7 +52,7 @@ pub(super) async fn list_delegations(
         filter.partner = Some(own);
     }
     let scope = format!("delegations {customer} {filter:?}");
-    let page = crate::wire::page(scope, request.page_size, &request.page_token)?;
+    let page = Page::parse(scope, request.page_size, &request.page_token)?;
     let after = match page.after.split_once(' ') {
         Some((service, id)) => (service, page_id(id)?),
         None => ("", Uuid::nil()),
@@ -76,7 +78,7 @@ pub(super) async fn remove_delegation(
         key: format!("customers/{}", name.customer),
         name,
         etag: &request.etag,
-        reason: crate::wire::reason(&request.reason)?,
+        reason: field::reason(&request.reason)?,
         actor: &actor,
     };
     let asked = change_request(&actor, "RemoveDelegation", &request.request_id, &request)?;
@@ -88,7 +90,7 @@ struct Remove<'a> {
     key: String,
     name: convert::Name,
     etag: &'a str,
-    reason: String,
+    reason: &'a str,
     actor: &'a str,
 }
 
@@ -103,7 +105,7 @@ impl outbox::Change for Remove<'_> {
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<wire::Delegation, Error> {
         let held = held(scope, &self.name, self.etag).await?;
-        let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.clone() };
+        let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.to_owned() };
         let name = held.delegation.name();
         let ended = held.delegation.after(Verb::Remove, end);
         let ended = ended.map_err(|end| Error::DelegationEnded { delegation: name, end })?;
@@ -113,13 +115,13 @@ impl outbox::Change for Remove<'_> {
 }
 
 /// The delegation as it stands, when it is still as the caller read it.
-async fn held(scope: &mut Scope<'_>, name: &convert::Name, etag: &str) -> Result<table::Found, Error> {
+async fn held(scope: &mut Scope<'_>, name: &convert::Name, etag: &str) -> Result<domain::Found, Error> {
     let found = table::find(scope.tx, &name.customer, name.relationship, name.id).await?;
     let found = found.ok_or_else(|| {
         let relationship = relationship::name(&name.customer, name.relationship);
         Error::NotFound(format!("{relationship}/delegations/{}", name.id))
     })?;
-    crate::wire::check_etag(&found.delegation.name(), etag, found.delegation.version)?;
+    field::check_etag(&found.delegation.name(), etag, found.delegation.version)?;
     Ok(found)
 }
 
@@ -139,8 +141,7 @@ pub(super) async fn write_end(
     let change = Change {
         kind: event,
         resource: ended.name(),
-        customer: &ended.customer,
-        partner: &ended.partner,
+        feeds: both(&ended.customer, &ended.partner),
         actor: end.map(|end| end.by.as_str()).unwrap_or_default(),
         reason: end.map(|end| end.reason.as_str()).unwrap_or_default(),
         before: Some(Resource::Delegation(convert::delegation(before, partner_display_name))),
@@ -165,8 +166,7 @@ pub(super) async fn write_grant(
     let change = Change {
         kind: "delegation.granted",
         resource: granted.name(),
-        customer: &granted.customer,
-        partner: &granted.partner,
+        feeds: both(&granted.customer, &granted.partner),
         actor,
         reason: "",
         before: None,
@@ -190,7 +190,7 @@ pub(super) async fn reassign_delegation(
         name,
         to: crate::wire::partner("to_partner", &request.to_partner)?,
         etag: &request.etag,
-        reason: crate::wire::reason(&request.reason)?,
+        reason: field::reason(&request.reason)?,
         actor: &actor,
     };
     let asked = change_request(&actor, "ReassignDelegation", &request.request_id, &request)?;
@@ -203,7 +203,7 @@ struct Reassign<'a> {
     name: convert::Name,
     to: TenantId,
     etag: &'a str,
-    reason: String,
+    reason: &'a str,
     actor: &'a str,
 }
 
@@ -225,7 +225,7 @@ impl outbox::Change for Reassign<'_> {
         let active: Vec<Delegation> = active.into_iter().map(|found| found.delegation).collect();
         let exclusive_holder = self.calls.process.policy.delegation.exclusive_holder;
         let over = HandOver { receiver, active: &active, exclusive_holder };
-        let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.clone() };
+        let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.to_owned() };
         let (ended, granted) = domain::reassign(&held.delegation, &over, scope.id(), end)
             .map_err(|why| Error::CannotReassign { delegation: held.delegation.name(), to: self.to.clone(), why })?;
         let to = crate::store::directory::partner(scope.tx, &self.to).await?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use api::field;
+use api::page::Page;
 use api::relationship as wire;
 use api::rule::PrincipalKind;
 use clock::Time;
@@ -56,7 +58,7 @@ pub(super) async fn list_partners(
     _: Arc<Caller>,
     request: wire::ListPartnersRequest,
 ) -> Result<wire::ListPartnersResponse, Error> {
-    let page = crate::wire::page("partners".to_owned(), request.page_size, &request.page_token)?;
+    let page = Page::parse("partners".to_owned(), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::partners(&mut tx, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |partner| partner.id.to_string());
@@ -80,7 +82,7 @@ pub(super) async fn list_customers(
     _: Arc<Caller>,
     request: wire::ListCustomersRequest,
 ) -> Result<wire::ListCustomersResponse, Error> {
-    let page = crate::wire::page("customers".to_owned(), request.page_size, &request.page_token)?;
+    let page = Page::parse("customers".to_owned(), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::customers(&mut tx, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |customer| customer.id.to_string());
@@ -106,7 +108,7 @@ pub(super) async fn list_users(
 ) -> Result<wire::ListUsersResponse, Error> {
     let tenant = convert::tenant("parent", &request.parent)?;
     expect_own(&calls, &caller, &tenant, &request.parent)?;
-    let page = crate::wire::page(format!("users {}", request.parent), request.page_size, &request.page_token)?;
+    let page = Page::parse(format!("users {}", request.parent), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::users(&mut tx, &tenant, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |user| user.id.clone());
@@ -192,7 +194,7 @@ impl outbox::Change for UpdatePartner<'_> {
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<wire::Partner, Error> {
         let found = table::partner(scope.tx, &self.id).await?;
         let found = found.ok_or_else(|| Error::NotFound(self.from.name.clone()))?;
-        crate::wire::check_etag(&self.from.name, &self.from.etag, found.version)?;
+        field::check_etag(&self.from.name, &self.from.etag, found.version)?;
         let partner = convert::merged_partner(found, self.from, &self.fields)?;
         let partner = Partner { update_time: scope.now, version: partner.version + 1, ..partner };
         table::update_partner(scope.tx, &partner).await?;
@@ -276,7 +278,7 @@ impl outbox::Change for UpdateCustomer<'_> {
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<wire::Customer, Error> {
         let found = table::customer(scope.tx, &self.id).await?;
         let found = found.ok_or_else(|| Error::NotFound(self.from.name.clone()))?;
-        crate::wire::check_etag(&self.from.name, &self.from.etag, found.version)?;
+        field::check_etag(&self.from.name, &self.from.etag, found.version)?;
         let customer = convert::merged_customer(found, self.from, &self.fields)?;
         let customer = Customer { update_time: scope.now, version: customer.version + 1, ..customer };
         table::update_customer(scope.tx, &customer).await?;
@@ -294,8 +296,9 @@ pub(super) async fn create_user(
     let user = User {
         tenant,
         id: convert::user_id("user_id", &request.user_id)?,
-        display_name: crate::wire::text("user.display_name", &from.display_name, 1, convert::NAME_CHARACTERS_MAX)?,
-        email: crate::wire::text("user.email", &from.email, 0, convert::EMAIL_CHARACTERS_MAX)?,
+        display_name: field::text("user.display_name", &from.display_name, 1..=convert::NAME_CHARACTERS_MAX)?
+            .to_owned(),
+        email: field::text("user.email", &from.email, 0..=convert::EMAIL_CHARACTERS_MAX)?.to_owned(),
         create_time: Time::default(),
         version: 1,
     };

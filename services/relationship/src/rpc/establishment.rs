@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::event::Change;
 use api::notification::resource_snapshot::Resource;
 use api::relationship as wire;
 use cloud::TenantId;
@@ -10,12 +11,11 @@ use server::Caller;
 use store::{Failure, Tx};
 
 use super::delegation::{write_end, write_grant};
-use super::{Calls, change_request, expect_customer};
+use super::{Calls, both, change_request, expect_customer};
 use crate::domain::acceptance::{self, Answer, Facts, Invitation, Law, Obstacle, Outcome, Plan, Scene};
 use crate::error::{self, Error};
 use crate::store::{agreement, delegation, directory, relationship};
 use crate::wire::acceptance as convert;
-use crate::wire::event::Change;
 
 pub(super) async fn establish(
     calls: Calls,
@@ -116,8 +116,7 @@ async fn write(
         let change = Change {
             kind: "relationship.established",
             resource: relationship.name(),
-            customer: &relationship.customer,
-            partner: &relationship.partner,
+            feeds: both(&relationship.customer, &relationship.partner),
             actor: acceptor,
             reason: "",
             before: None,
@@ -130,8 +129,7 @@ async fn write(
         let change = Change {
             kind: "agreement.accepted",
             resource: acceptance.name(),
-            customer: &relationship.customer,
-            partner: &relationship.partner,
+            feeds: both(&relationship.customer, &relationship.partner),
             actor: acceptor,
             reason: "",
             before: None,
@@ -163,7 +161,7 @@ fn described(calls: &Calls, facts: &Facts, outcome: &Outcome) -> wire::Establish
     let own = facts.delegations.iter().filter(|held| held.relationship == outcome.relationship.id);
     let mut services: Vec<String> = own.chain(&outcome.granted).map(|held| held.service.to_string()).collect();
     services.sort();
-    let found = relationship::Found {
+    let found = crate::domain::relationship::Found {
         relationship: outcome.relationship.clone(),
         partner_display_name: display_name.clone(),
         partner_verified_domain: partner.map(|partner| partner.verified_domain.clone()).unwrap_or_default(),

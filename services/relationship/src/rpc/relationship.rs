@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::page::{self, Page};
 use api::relationship as wire;
 use api::rule::PrincipalKind;
 use clock::Uuid;
@@ -9,7 +10,7 @@ use cloud::TenantId;
 use server::Caller;
 
 use super::{Calls, View, expect_partner, view_of};
-use crate::domain::relationship::State;
+use crate::domain::relationship::{Found, State};
 use crate::error::Error;
 use crate::store::relationship as table;
 use crate::wire::relationship as convert;
@@ -38,8 +39,7 @@ pub(super) async fn list_relationships(
     caller: Arc<Caller>,
     request: wire::ListRelationshipsRequest,
 ) -> Result<wire::ListRelationshipsResponse, Error> {
-    let pairs = api::filter::parse(&request.filter, &["partner", "state"])
-        .map_err(|problem| Error::invalid("filter", problem))?;
+    let pairs = api::filter::parse(&request.filter, &["partner", "state"])?;
     let state = pairs.get("state").map(|text| convert::state_filter(text)).transpose()?;
     let mut partner = pairs.get("partner").map(|name| crate::wire::partner("filter", name)).transpose()?;
     if request.parent == "customers/-" {
@@ -57,7 +57,7 @@ pub(super) async fn list_relationships(
         }
     }
     let scope = format!("relationships {customer} {partner:?} {state:?}");
-    let page = crate::wire::page(scope, request.page_size, &request.page_token)?;
+    let page = Page::parse(scope, request.page_size, &request.page_token)?;
     let after = if page.after.is_empty() { Uuid::nil() } else { page_id(&page.after)? };
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::of_customer(&mut tx, &customer, (partner.as_ref(), state), after, page.limit()).await?;
@@ -88,8 +88,7 @@ async fn list_of_partner(
             return Err(Error::NotFound(request.parent));
         }
     };
-    let page =
-        crate::wire::page(format!("relationships of {partner} {state:?}"), request.page_size, &request.page_token)?;
+    let page = Page::parse(format!("relationships of {partner} {state:?}"), request.page_size, &request.page_token)?;
     let (customer, id) = match page.after.split_once(' ') {
         Some((customer, id)) => (customer, page_id(id)?),
         None => ("", Uuid::nil()),
@@ -110,7 +109,7 @@ async fn list_of_partner(
 
 fn listed(
     calls: &Calls,
-    rows: &[table::Found],
+    rows: &[Found],
     services: &table::DelegatedServices,
     next_page_token: String,
 ) -> wire::ListRelationshipsResponse {
@@ -123,7 +122,7 @@ fn listed(
 
 /// The id in a page token of ours.
 pub(super) fn page_id(text: &str) -> Result<Uuid, Error> {
-    Uuid::try_parse(text).map_err(|_| Error::invalid("page_token", "use the next_page_token of the same list"))
+    Uuid::try_parse(text).map_err(|_| page::not_ours().into())
 }
 
 pub(super) async fn get_partner_customer(
@@ -148,7 +147,7 @@ pub(super) async fn list_partner_customers(
 ) -> Result<wire::ListPartnerCustomersResponse, Error> {
     let partner = crate::wire::partner("parent", &request.parent)?;
     expect_partner(&caller, &partner, &request.parent)?;
-    let page = crate::wire::page(format!("customers of {partner}"), request.page_size, &request.page_token)?;
+    let page = Page::parse(format!("customers of {partner}"), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::customers(&mut tx, &partner, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |found| found.customer.to_string());

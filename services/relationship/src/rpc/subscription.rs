@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use api::field;
+use api::page::Page;
 use api::relationship as wire;
 use api::rule::PrincipalKind;
 use outbox::{Done, Scope};
@@ -41,7 +43,7 @@ pub(super) async fn list_subscriptions(
 ) -> Result<wire::ListSubscriptionsResponse, Error> {
     let customer = crate::wire::customer("parent", &request.parent)?;
     expect_trusted(&calls, &caller, &request.parent)?;
-    let page = crate::wire::page(format!("subscriptions {customer}"), request.page_size, &request.page_token)?;
+    let page = Page::parse(format!("subscriptions {customer}"), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
     expect_party(&mut tx, &caller, &customer, &request.parent).await?;
     let rows = table::list(&mut tx, &customer, &page.after, page.limit()).await?;
@@ -86,7 +88,7 @@ impl outbox::Change for Update<'_> {
         customer.ok_or_else(|| Error::NotFound(self.key.clone()))?;
         let onto = match table::find(scope.tx, &self.customer, &self.id).await? {
             Some(found) => {
-                crate::wire::check_etag(&self.from.name, &self.from.etag, found.version)?;
+                field::check_etag(&self.from.name, &self.from.etag, found.version)?;
                 let fields = super::directory::fields(self.request.update_mask.as_ref(), convert::FIELDS)?;
                 convert::merged(found, self.from, &fields)?
             }

@@ -4,7 +4,7 @@ use clock::{Time, Uuid};
 use cloud::{ServiceId, TenantId};
 use store::{Failure, Tx, on};
 
-use crate::domain::delegation::{Delegation, End, State};
+use crate::domain::delegation::{Delegation, End, Filter, Found, State};
 
 const FIND: &str =
     "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
@@ -36,28 +36,6 @@ const INSERT: &str =
 /// Ends a delegation that is still as it was read.
 const END: &str = "UPDATE delegations SET state = $2, end_time_us = $3, ended_by = $4, end_reason = $5, version = $6
      WHERE id = $1 AND state = 'ACTIVE' AND version = $7";
-
-/// The text of a state in the database, which is its name on the wire too.
-pub fn state_text(state: State) -> &'static str {
-    match state {
-        State::Active => "ACTIVE",
-        State::RemovedByCustomer => "REMOVED_BY_CUSTOMER",
-        State::Reassigned => "REASSIGNED",
-        State::Relinquished => "RELINQUISHED",
-        State::Expired => "EXPIRED",
-        State::Lapsed => "LAPSED",
-        State::Closed => "CLOSED",
-    }
-}
-
-/// A delegation with what its readers see of the partner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The delegation.
-    pub delegation: Delegation,
-    /// The partner's registered name.
-    pub partner_display_name: String,
-}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -92,7 +70,7 @@ impl TryFrom<Row> for Found {
             partner: super::tenant("delegations", &row.partner)?,
             service: super::service("delegations", &row.service)?,
             exclusive: row.exclusive,
-            state: super::value("delegations", &State::ALL, state_text, &row.state)?,
+            state: super::value("delegations", &State::ALL, State::text, &row.state)?,
             create_time: Time::from_micros(row.create_time_us),
             end,
             version: row.version,
@@ -118,19 +96,6 @@ pub async fn active(tx: &mut Tx, customer: &TenantId) -> Result<Vec<Found>, Fail
     rows.into_iter().map(Found::try_from).collect()
 }
 
-/// Which delegations to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of one partner.
-    pub partner: Option<TenantId>,
-    /// In one state.
-    pub state: Option<State>,
-    /// Of one service.
-    pub service: Option<ServiceId>,
-    /// On one relationship.
-    pub relationship: Option<Uuid>,
-}
-
 /// Delegations of a customer after a service and an id, in order.
 pub async fn list(
     tx: &mut Tx,
@@ -144,7 +109,7 @@ pub async fn list(
         .bind(after.0)
         .bind(after.1)
         .bind(filter.partner.as_ref().map(TenantId::as_str))
-        .bind(filter.state.map(state_text))
+        .bind(filter.state.map(State::text))
         .bind(filter.service.as_ref().map(ServiceId::as_str))
         .bind(filter.relationship.is_none())
         .bind(filter.relationship.unwrap_or_default())
@@ -163,7 +128,7 @@ pub async fn insert(tx: &mut Tx, delegation: &Delegation) -> Result<bool, Failur
         .bind(delegation.partner.as_str())
         .bind(delegation.service.as_str())
         .bind(delegation.exclusive)
-        .bind(state_text(delegation.state))
+        .bind(State::text(delegation.state))
         .bind(delegation.create_time.micros())
         .bind(delegation.version)
         .execute(&mut **tx)
@@ -179,7 +144,7 @@ pub async fn end(tx: &mut Tx, ended: &Delegation) -> Result<bool, Failure> {
     };
     let rows = on!(tx, tx => sqlx::query(END)
         .bind(ended.id)
-        .bind(state_text(ended.state))
+        .bind(State::text(ended.state))
         .bind(end.time.micros())
         .bind(&end.by)
         .bind(&end.reason)

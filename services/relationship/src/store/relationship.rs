@@ -6,7 +6,7 @@ use clock::{Time, Uuid};
 use cloud::TenantId;
 use store::{Failure, Tx, on};
 
-use crate::domain::relationship::{Relationship, State, Type};
+use crate::domain::relationship::{Found, PartnerCustomer, Relationship, State, Type};
 
 const IN_FORCE: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
@@ -50,36 +50,6 @@ const SERVICES_OF_CUSTOMER: &str = "SELECT relationship, service FROM delegation
 const SERVICES_OF_PARTNER: &str = "SELECT relationship, service FROM delegations
      WHERE partner = $1 AND customer >= $2 AND customer <= $3 AND state = 'ACTIVE' ORDER BY service";
 
-/// The text of a type in the database, which is its name on the wire too.
-pub fn kind_text(kind: Type) -> &'static str {
-    match kind {
-        Type::Reseller => "RESELLER",
-        Type::Advisor => "ADVISOR",
-        Type::IndirectProvider => "INDIRECT_PROVIDER",
-        Type::IndirectReseller => "INDIRECT_RESELLER",
-    }
-}
-
-/// The text of a state in the database, which is its name on the wire too.
-pub fn state_text(state: State) -> &'static str {
-    match state {
-        State::Active => "ACTIVE",
-        State::Terminating => "TERMINATING",
-        State::Terminated => "TERMINATED",
-    }
-}
-
-/// A relationship with what its readers see of the partner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The relationship.
-    pub relationship: Relationship,
-    /// The partner's registered name.
-    pub partner_display_name: String,
-    /// The partner's verified domain.
-    pub partner_verified_domain: String,
-}
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
@@ -103,8 +73,8 @@ impl TryFrom<Row> for Found {
             id: row.id,
             customer: super::tenant("relationships", &row.customer)?,
             partner: super::tenant("relationships", &row.partner)?,
-            kind: super::value("relationships", &Type::ALL, kind_text, &row.kind)?,
-            state: super::value("relationships", &State::ALL, state_text, &row.state)?,
+            kind: super::value("relationships", &Type::ALL, Type::text, &row.kind)?,
+            state: super::value("relationships", &State::ALL, State::text, &row.state)?,
             origin_link: row.origin_link,
             accept_time: Time::from_micros(row.accept_time_us),
             acceptor: row.acceptor,
@@ -116,27 +86,6 @@ impl TryFrom<Row> for Found {
             partner_verified_domain: row.partner_verified_domain,
         })
     }
-}
-
-/// A customer as its partner sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartnerCustomer {
-    /// The relationship it rests on.
-    pub relationship: Uuid,
-    /// The customer.
-    pub customer: TenantId,
-    /// The partner.
-    pub partner: TenantId,
-    /// What the partner is to it.
-    pub kind: Type,
-    /// Where the relationship stands.
-    pub state: State,
-    /// When it was accepted.
-    pub accept_time: Time,
-    /// The customer's registered name.
-    pub display_name: String,
-    /// The customer's country.
-    pub country: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -159,8 +108,8 @@ impl TryFrom<CustomerRow> for PartnerCustomer {
             relationship: row.id,
             customer: super::tenant("relationships", &row.customer)?,
             partner: super::tenant("relationships", &row.partner)?,
-            kind: super::value("relationships", &Type::ALL, kind_text, &row.kind)?,
-            state: super::value("relationships", &State::ALL, state_text, &row.state)?,
+            kind: super::value("relationships", &Type::ALL, Type::text, &row.kind)?,
+            state: super::value("relationships", &State::ALL, State::text, &row.state)?,
             accept_time: Time::from_micros(row.accept_time_us),
             display_name: row.display_name,
             country: row.country,
@@ -197,7 +146,7 @@ pub async fn of_customer(
         .bind(customer.as_str())
         .bind(after)
         .bind(filter.0.map(TenantId::as_str))
-        .bind(filter.1.map(state_text))
+        .bind(filter.1.map(State::text))
         .bind(limit)
         .fetch_all(&mut **tx)
         .await?);
@@ -216,7 +165,7 @@ pub async fn of_partner(
         .bind(partner.as_str())
         .bind(after.0)
         .bind(after.1)
-        .bind(state.map(state_text))
+        .bind(state.map(State::text))
         .bind(limit)
         .fetch_all(&mut **tx)
         .await?);
@@ -230,8 +179,8 @@ pub async fn insert(tx: &mut Tx, relationship: &Relationship) -> Result<(), Fail
             .bind(relationship.id)
             .bind(relationship.customer.as_str())
             .bind(relationship.partner.as_str())
-            .bind(kind_text(relationship.kind))
-            .bind(state_text(relationship.state))
+            .bind(Type::text(relationship.kind))
+            .bind(State::text(relationship.state))
             .bind(&relationship.origin_link)
             .bind(relationship.accept_time.micros())
             .bind(&relationship.acceptor)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::field::Invalid;
 use api::relationship as wire;
 use api::status::FailedCondition;
 use cloud::{ServiceId, TenantId};
@@ -15,7 +16,7 @@ pub fn invitation(from: Option<&wire::VerifiedInvitation>) -> Result<Invitation,
     let from = from.ok_or_else(|| Error::invalid("invitation", "is required"))?;
     let pattern = || Error::invalid("invitation.link", "give partners/{partner}/invitationLinks/{link}");
     let [partner, _] = api::name::ids(&from.link, ["partners", "invitationLinks"]).ok_or_else(pattern)?;
-    let services: Result<BTreeSet<ServiceId>, Error> =
+    let services: Result<BTreeSet<ServiceId>, Invalid> =
         from.services.iter().map(|id| super::service("invitation.services", id)).collect();
     Ok(Invitation {
         partner: TenantId::parse(partner).map_err(|_| pattern())?,

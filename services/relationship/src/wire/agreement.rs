@@ -1,6 +1,8 @@
 //! Agreements.
 
+use api::field;
 use api::relationship as wire;
+use clock::Time;
 use cloud::{Document, Policy};
 
 use crate::domain::agreement::{Acceptance, Consent, Method, Signer};
@@ -12,16 +14,19 @@ pub fn consent(consent: &wire::AgreementConsent) -> Result<Consent, Error> {
     if !signer.email.contains('@') {
         return Err(Error::invalid("agreement.signer.email", "give the e-mail address of who signs"));
     }
-    let accept_time =
-        consent.accept_time.as_ref().map(|time| super::time("agreement.accept_time", time)).transpose()?;
+    let accept_time = consent
+        .accept_time
+        .as_ref()
+        .map(|time| field::micros("agreement.accept_time", time).map(Time::from_micros))
+        .transpose()?;
     Ok(Consent {
-        agreement: super::text("agreement.agreement", &consent.agreement, 1, 128)?,
-        version: super::text("agreement.version", &consent.version, 1, 64)?,
+        agreement: field::text("agreement.agreement", &consent.agreement, 1..=128)?.to_owned(),
+        version: field::text("agreement.version", &consent.version, 1..=64)?.to_owned(),
         signer: Signer {
-            first_name: super::text("agreement.signer.first_name", &signer.first_name, 1, 100)?,
-            last_name: super::text("agreement.signer.last_name", &signer.last_name, 1, 100)?,
-            email: super::text("agreement.signer.email", &signer.email, 3, 254)?,
-            phone: super::text("agreement.signer.phone", &signer.phone, 0, 32)?,
+            first_name: field::text("agreement.signer.first_name", &signer.first_name, 1..=100)?.to_owned(),
+            last_name: field::text("agreement.signer.last_name", &signer.last_name, 1..=100)?.to_owned(),
+            email: field::text("agreement.signer.email", &signer.email, 3..=254)?.to_owned(),
+            phone: field::text("agreement.signer.phone", &signer.phone, 0..=32)?.to_owned(),
         },
         accept_time,
     })

@@ -1,12 +1,12 @@
 //! Delegations.
 
+use api::field;
 use api::relationship as wire;
 use clock::Uuid;
 use cloud::TenantId;
 
-use crate::domain::delegation::{Delegation, State};
+use crate::domain::delegation::{Delegation, Filter, State};
 use crate::error::Error;
-use crate::store::delegation::{Filter, state_text};
 
 /// The name of a delegation, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,7 @@ pub fn parent(field: &str, name: &str) -> Result<(TenantId, Option<Uuid>), Error
 
 /// A filter of a list.
 pub fn filter(text: &str, relationship: Option<Uuid>) -> Result<Filter, Error> {
-    let pairs = api::filter::parse(text, &["state", "service", "partner"])
-        .map_err(|problem| Error::invalid("filter", problem))?;
+    let pairs = api::filter::parse(text, &["state", "service", "partner"])?;
     let state = pairs.get("state").map(|text| state_filter(text)).transpose()?;
     let service = pairs.get("service").map(|id| super::service("filter", id)).transpose()?;
     let partner = pairs.get("partner").map(|name| super::partner("filter", name)).transpose()?;
@@ -57,9 +56,9 @@ pub fn filter(text: &str, relationship: Option<Uuid>) -> Result<Filter, Error> {
 }
 
 fn state_filter(text: &str) -> Result<State, Error> {
-    let state = State::ALL.into_iter().find(|state| state_text(*state) == text);
+    let state = State::ALL.into_iter().find(|state| state.text() == text);
     state.ok_or_else(|| {
-        let all: Vec<&str> = State::ALL.into_iter().map(state_text).collect();
+        let all: Vec<&str> = State::ALL.into_iter().map(State::text).collect();
         Error::invalid("filter", format!("state is one of {}", all.join(", ")))
     })
 }
@@ -92,6 +91,6 @@ pub fn delegation(delegation: &Delegation, partner_display_name: &str) -> wire::
         expire_time: None,
         ended_by: end.map(|end| end.by.clone()).unwrap_or_default(),
         end_reason: end.map(|end| end.reason.clone()).unwrap_or_default(),
-        etag: super::etag(delegation.version),
+        etag: field::etag(delegation.version),
     }
 }

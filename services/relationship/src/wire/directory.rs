@@ -1,5 +1,6 @@
 //! Partners, customers and users.
 
+use api::field;
 use api::relationship as wire;
 use cloud::TenantId;
 
@@ -37,7 +38,7 @@ pub fn user_id(field: &str, id: &str) -> Result<String, Error> {
     if id.contains('/') {
         return Err(Error::invalid(field, "an id holds no slash"));
     }
-    super::text(field, id, 1, USER_ID_CHARACTERS_MAX)
+    Ok(field::text(field, id, 1..=USER_ID_CHARACTERS_MAX)?.to_owned())
 }
 
 /// The fields of a partner that can be written, as `update_mask` names them.
@@ -51,17 +52,19 @@ pub fn merged_partner(mut onto: Partner, from: &wire::Partner, fields: &[&str]) 
     for field in fields {
         match *field {
             "display_name" => {
-                onto.display_name = super::text("partner.display_name", &from.display_name, 1, NAME_CHARACTERS_MAX)?;
+                onto.display_name =
+                    field::text("partner.display_name", &from.display_name, 1..=NAME_CHARACTERS_MAX)?.to_owned();
             }
             "verified_domain" => {
                 onto.verified_domain =
-                    super::text("partner.verified_domain", &from.verified_domain, 0, DOMAIN_CHARACTERS_MAX)?;
+                    field::text("partner.verified_domain", &from.verified_domain, 0..=DOMAIN_CHARACTERS_MAX)?
+                        .to_owned();
             }
             "country" => onto.country = super::country("partner.country", &from.country)?,
             "tier" => onto.tier = tier_from(from.tier)?,
             "signed_contract" => {
                 onto.signed_contract =
-                    super::text("partner.signed_contract", &from.signed_contract, 0, NAME_CHARACTERS_MAX)?;
+                    field::text("partner.signed_contract", &from.signed_contract, 0..=NAME_CHARACTERS_MAX)?.to_owned();
             }
             "status" => onto.status = status_from(from.status)?,
             other => {
@@ -77,10 +80,13 @@ pub fn merged_customer(mut onto: Customer, from: &wire::Customer, fields: &[&str
     for field in fields {
         match *field {
             "display_name" => {
-                onto.display_name = super::text("customer.display_name", &from.display_name, 1, NAME_CHARACTERS_MAX)?;
+                onto.display_name =
+                    field::text("customer.display_name", &from.display_name, 1..=NAME_CHARACTERS_MAX)?.to_owned();
             }
             "country" => onto.country = super::country("customer.country", &from.country)?,
-            "domain" => onto.domain = super::text("customer.domain", &from.domain, 0, DOMAIN_CHARACTERS_MAX)?,
+            "domain" => {
+                onto.domain = field::text("customer.domain", &from.domain, 0..=DOMAIN_CHARACTERS_MAX)?.to_owned()
+            }
             other => {
                 return Err(Error::invalid("update_mask", format!("{other} cannot be written")));
             }
@@ -136,7 +142,7 @@ pub fn partner(partner: &Partner) -> wire::Partner {
         status: status(partner.status).into(),
         create_time: Some(super::timestamp(partner.create_time)),
         update_time: Some(super::timestamp(partner.update_time)),
-        etag: super::etag(partner.version),
+        etag: field::etag(partner.version),
     }
 }
 
@@ -150,7 +156,7 @@ pub fn customer(customer: &Customer) -> wire::Customer {
         domain: customer.domain.clone(),
         create_time: Some(super::timestamp(customer.create_time)),
         update_time: Some(super::timestamp(customer.update_time)),
-        etag: super::etag(customer.version),
+        etag: field::etag(customer.version),
     }
 }
 
@@ -162,6 +168,6 @@ pub fn user(user: &User) -> wire::User {
         display_name: user.display_name.clone(),
         email: user.email.clone(),
         create_time: Some(super::timestamp(user.create_time)),
-        etag: super::etag(user.version),
+        etag: field::etag(user.version),
     }
 }

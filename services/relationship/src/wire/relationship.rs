@@ -1,12 +1,12 @@
 //! Relationships and the customers of a partner.
 
+use api::field;
 use api::relationship as wire;
 use clock::Uuid;
 use cloud::{Policy, TenantId};
 
-use crate::domain::relationship::{State, Type};
+use crate::domain::relationship::{Found, PartnerCustomer, State, Type};
 use crate::error::Error;
-use crate::store::relationship::{Found, PartnerCustomer, state_text};
 
 /// `customers/{customer}/relationships/{relationship}`.
 pub fn name(field: &str, name: &str) -> Result<(TenantId, Uuid), Error> {
@@ -25,7 +25,7 @@ pub fn partner_customer_name(field: &str, name: &str) -> Result<(TenantId, Tenan
 
 /// A state in a filter: `ACTIVE`.
 pub fn state_filter(text: &str) -> Result<State, Error> {
-    let state = State::ALL.into_iter().find(|state| state_text(*state) == text);
+    let state = State::ALL.into_iter().find(|state| state.text() == text);
     state.ok_or_else(|| Error::invalid("filter", "state is ACTIVE, TERMINATING or TERMINATED"))
 }
 
@@ -77,7 +77,7 @@ pub fn relationship(found: &Found, delegated_services: &[String], policy: &Polic
         accept_time: Some(super::timestamp(relationship.accept_time)),
         acceptor: relationship.acceptor.clone(),
         delegated_services: delegated_services.to_vec(),
-        etag: super::etag(relationship.version),
+        etag: field::etag(relationship.version),
     }
 }
 

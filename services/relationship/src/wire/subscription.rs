@@ -1,5 +1,6 @@
 //! Subscriptions.
 
+use api::field::{self, Invalid};
 use api::relationship as wire;
 use cloud::TenantId;
 
@@ -41,7 +42,7 @@ pub fn merged(mut onto: Subscription, from: &wire::Subscription, fields: &[&str]
     Ok(onto)
 }
 
-fn partner(field: &str, name: &str) -> Result<Option<TenantId>, Error> {
+fn partner(field: &str, name: &str) -> Result<Option<TenantId>, Invalid> {
     if name.is_empty() {
         return Ok(None);
     }
@@ -79,6 +80,6 @@ pub fn subscription(subscription: &Subscription) -> wire::Subscription {
         partner_of_record: name(&subscription.partner_of_record),
         provisioned_by: name(&subscription.provisioned_by),
         update_time: Some(super::timestamp(subscription.update_time)),
-        etag: super::etag(subscription.version),
+        etag: field::etag(subscription.version),
     }
 }

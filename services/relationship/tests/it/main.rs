@@ -4,5 +4,6 @@ mod access;
 mod delegation;
 mod directory;
 mod establishment;
+mod event;
 mod relationship;
 mod world;

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use api::notification::EventEnvelope;
 use api::relationship as wire;
 use api::relationship::access_service_client::AccessServiceClient;
 use api::relationship::agreement_service_client::AgreementServiceClient;
@@ -12,6 +13,7 @@ use api::relationship::establishment_service_client::EstablishmentServiceClient;
 use api::relationship::relationship_service_client::RelationshipServiceClient;
 use api::relationship::subscription_service_client::SubscriptionServiceClient;
 use clock::{Clock, Time};
+use prost::Message as _;
 use relationship::Relationship;
 use server::{Service as _, Shutdown};
 use testkit::Database;
@@ -50,7 +52,7 @@ pub(crate) struct World {
     address: SocketAddr,
     gateway: Channel,
     invitation: Channel,
-    _database: Database,
+    database: Database,
 }
 
 impl World {
@@ -66,8 +68,7 @@ impl World {
         let running = Relationship::start(config, clock.clone(), Shutdown::new()).await.expect("it starts");
         let gateway = connect(running.address, &authority.gateway());
         let invitation = connect(running.address, &authority.service(cloud, "invitation"));
-        let world =
-            World { clock, provider, authority, address: running.address, gateway, invitation, _database: database };
+        let world = World { clock, provider, authority, address: running.address, gateway, invitation, database };
         let country = match cloud {
             "china" => "CN",
             "usgov" => "US",
@@ -152,6 +153,19 @@ impl World {
     /// The internal service, called by another service.
     pub(crate) fn establishment_as(&self, cloud: &str, service: &str) -> EstablishmentServiceClient<Channel> {
         EstablishmentServiceClient::new(connect(self.address, &self.authority.service(cloud, service)))
+    }
+
+    /// The events that wait for delivery, oldest first.
+    pub(crate) async fn events(&self) -> Vec<EventEnvelope> {
+        let settings = store::Settings { url: self.database.url().to_owned(), password_file: None, connections_max: 1 };
+        let pool = store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it");
+        let mut tx = store::read(&pool).await.expect("a connection is free");
+        let payloads: Vec<Vec<u8>> = store::on!(&mut tx, tx => {
+            sqlx::query_scalar("SELECT payload FROM outbox ORDER BY time_us").fetch_all(&mut **tx).await.expect("it is there")
+        });
+        drop(tx);
+        pool.close().await;
+        payloads.iter().map(|payload| EventEnvelope::decode(payload.as_slice()).expect("an event")).collect()
     }
 
     /// Accepts an invitation that asks for these services.

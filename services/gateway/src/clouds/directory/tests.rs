@@ -11,11 +11,7 @@ const WEST: &str = "https://issuer.west";
 
 fn entry(id: &str, hosts: &[&str], issuer: &str) -> Entry {
     let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    Entry {
-        id: CloudId::parse(id).expect("an id"),
-        hosts,
-        issuer: issuer.to_owned(),
-    }
+    Entry { id: CloudId::parse(id).expect("an id"), hosts, issuer: issuer.to_owned() }
 }
 
 fn directory() -> Directory {
@@ -105,51 +101,28 @@ fn every_combination_of_host_metadata_and_credential_has_its_answer() {
 #[test]
 fn an_unreadable_credential_is_refused_whatever_else_is_said() {
     for host in ALL {
-        let said = Said {
-            credential: Credential::Unreadable,
-            ..said(host, Names::Nothing, Names::Nothing)
-        };
-        assert_eq!(
-            outcome(&said),
-            Err((ErrorReason::TokenInvalid, String::new()))
-        );
+        let said = Said { credential: Credential::Unreadable, ..said(host, Names::Nothing, Names::Nothing) };
+        assert_eq!(outcome(&said), Err((ErrorReason::TokenInvalid, String::new())));
     }
 }
 
 #[test]
 fn host_names_compare_without_case_and_final_dot() {
-    for host in [
-        "west.mandate.example",
-        "West.Mandate.EXAMPLE",
-        "west.mandate.example.",
-        "old.example",
-    ] {
-        let said = Said {
-            host: Some(host),
-            ..Said::default()
-        };
+    for host in ["west.mandate.example", "West.Mandate.EXAMPLE", "west.mandate.example.", "old.example"] {
+        let said = Said { host: Some(host), ..Said::default() };
         assert_eq!(outcome(&said), Ok("west"), "{host}");
     }
     for host in ["mandate.example", "a.west.mandate.example", "west", ""] {
-        let said = Said {
-            host: Some(host),
-            ..Said::default()
-        };
+        let said = Said { host: Some(host), ..Said::default() };
         assert!(outcome(&said).is_err(), "{host}");
     }
 }
 
 #[test]
 fn metadata_given_twice_must_agree_with_itself() {
-    let said = |metadata| Said {
-        metadata,
-        ..Said::default()
-    };
+    let said = |metadata| Said { metadata, ..Said::default() };
     assert_eq!(outcome(&said(vec!["west", "west"])), Ok("west"));
-    assert_eq!(
-        outcome(&said(vec!["west", "east"])),
-        Err((ErrorReason::CloudDisagreement, "east,west".to_owned()))
-    );
+    assert_eq!(outcome(&said(vec!["west", "east"])), Err((ErrorReason::CloudDisagreement, "east,west".to_owned())));
     for unknown in ["", "West", "west,east", "west "] {
         let (reason, _) = outcome(&said(vec![unknown])).expect_err("no such cloud");
         assert_eq!(reason, ErrorReason::CloudRequired, "{unknown}");

@@ -1,0 +1,16 @@
+//! Tests of the whole: what we hold dear about the shape of this workspace, as sentences that fail.
+//!
+//! Each broken rule is told with file, line and what to do there. When a rule itself is wrong, change it here and say why in
+//! the commit.
+
+mod checkout;
+mod clouds;
+mod deploy;
+mod layers;
+mod migrations;
+mod places;
+mod protos;
+mod production;
+mod rules;
+mod scenarios;
+mod source;

@@ -1,0 +1,8 @@
+//! The system as it runs in production: every process alone, from its own program and configuration file, on PostgreSQL, with
+//! certificates of an authority and tokens of a provider that are none of its own.
+
+mod collector;
+mod isolation;
+mod lifecycle;
+mod site;
+mod trace;

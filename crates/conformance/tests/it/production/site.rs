@@ -1,0 +1,208 @@
+//! One machine with the processes of some clouds and a gateway, each on a port that the machine chose.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clock::Clock;
+use serde_json::json;
+use tempfile::TempDir;
+use testkit::Database;
+use testkit::certificates::{Authority, Files};
+use testkit::process::{Ended, Process, run};
+use testkit::provider::{Identity, Provider};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as ClientIdentity};
+
+use crate::checkout;
+use crate::scenarios::Caller;
+
+/// The services, in the order in which they need each other.
+pub(crate) const SERVICES: [&str; 3] = ["notification", "relationship", "invitation"];
+
+/// What the key of a cloud's links is made of: nobody may read it in what a process prints.
+pub(crate) const LINK_KEY: &str = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0x";
+
+/// What the processes of all clouds share.
+pub(crate) struct Site {
+    folder: TempDir,
+    authority: Authority,
+    /// Where telemetry goes, when it goes anywhere.
+    telemetry: Option<SocketAddr>,
+}
+
+/// One cloud: its provider, its databases and where its services answer.
+pub(crate) struct Instance {
+    /// Its id.
+    pub(crate) cloud: &'static str,
+    /// Who vouches for its callers.
+    pub(crate) provider: Provider,
+    databases: BTreeMap<&'static str, Database>,
+    /// Where each service answers, once it has been started.
+    pub(crate) addresses: BTreeMap<&'static str, SocketAddr>,
+}
+
+impl Site {
+    pub(crate) fn new(telemetry: Option<SocketAddr>) -> Site {
+        Site { folder: TempDir::new().expect("room for a folder"), authority: Authority::new(), telemetry }
+    }
+
+    /// A cloud with fresh databases, nothing of it started.
+    pub(crate) async fn instance(&self, cloud: &'static str) -> Instance {
+        let mut databases = BTreeMap::new();
+        for service in SERVICES {
+            databases.insert(service, testkit::database::postgres().await.expect("every test needs its database"));
+        }
+        let keys = format!("current = \"first\"\n[keys]\nfirst = \"{LINK_KEY}\"\n");
+        std::fs::write(self.keys(cloud), keys).expect("room for a file");
+        Instance { cloud, provider: Provider::start().await, databases, addresses: BTreeMap::new() }
+    }
+
+    /// A cloud with all its services migrated and serving.
+    pub(crate) async fn running(&self, cloud: &'static str) -> (Instance, BTreeMap<&'static str, Process>) {
+        let mut instance = self.instance(cloud).await;
+        let mut processes = BTreeMap::new();
+        for service in SERVICES {
+            let migrated = self.run(&instance, service, "migrate");
+            assert_eq!(migrated.code(), 0, "{migrated:?}");
+            processes.insert(service, self.serve(&mut instance, service));
+        }
+        (instance, processes)
+    }
+
+    fn keys(&self, cloud: &str) -> PathBuf {
+        self.folder.path().join(format!("{cloud}-link-keys.toml"))
+    }
+
+    /// Runs a command of a service to its end.
+    pub(crate) fn run(&self, instance: &Instance, service: &'static str, command: &str) -> Ended {
+        let file = self.configure(instance, service);
+        run(service, [command, "--config", file.to_str().expect("a path of text")])
+    }
+
+    /// Starts a service where it was before, if it was; returns once it answers.
+    pub(crate) fn serve(&self, instance: &mut Instance, service: &'static str) -> Process {
+        let file = self.configure(instance, service);
+        let mut process = Process::start(service, ["serve", "--config", file.to_str().expect("a path of text")]);
+        let address = process.wait_for(ready);
+        instance.addresses.insert(service, address);
+        process
+    }
+
+    /// Starts the gateway before these clouds; returns it with where it answers.
+    pub(crate) fn gateway(&self, instances: &[&Instance]) -> (Process, Channel) {
+        let mut text = format!(
+            "listen = \"127.0.0.1:0\"\ndevelopment = true\ntls = {}\n{}",
+            tls(&self.authority.gateway()),
+            self.telemetry("telemetry"),
+        );
+        for instance in instances {
+            let (cloud, issuer) = (instance.cloud, instance.provider.uri());
+            let policy = policy(cloud);
+            text += &format!("[[cloud]]\nid = \"{cloud}\"\nissuer = \"{issuer}\"\npolicy = \"{policy}\"\n");
+            for service in SERVICES {
+                text += &peer(&format!("cloud.upstreams.{service}"), instance.addresses[service]);
+            }
+        }
+        let file = self.folder.path().join("gateway.toml");
+        std::fs::write(&file, text).expect("room for a file");
+        let mut process = Process::start("gateway", ["serve", "--config", file.to_str().expect("a path of text")]);
+        let address = process.wait_for(ready);
+        let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+        (process, channel)
+    }
+
+    fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
+        let cloud = instance.cloud;
+        let listen = instance.addresses.get(service).map_or("127.0.0.1:0".to_owned(), ToString::to_string);
+        let mut text = String::new();
+        if service == "invitation" {
+            let keys = self.keys(cloud);
+            text += &format!("public_uri = \"https://mandate.example\"\nlink_keys = \"{}\"\n", keys.display());
+        }
+        let (issuer, policy) = (instance.provider.uri(), policy(cloud));
+        let tls = tls(&self.authority.service(cloud, service));
+        text += &format!(
+            "[process]\ncloud = \"{cloud}\"\npolicy = \"{policy}\"\nlisten = \"{listen}\"\nissuer = \"{issuer}\"\n\
+             development = true\ntls = {tls}\n",
+        );
+        text += &self.telemetry("process.telemetry");
+        text += &format!("[database]\nurl = \"{}\"\nconnections_max = 4\n", instance.databases[service].url());
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9)); // the discard port
+        let peers: &[&str] = match service {
+            "relationship" => &["notification"],
+            "invitation" => &["relationship", "notification"],
+            _ => &[],
+        };
+        for service in peers {
+            let address = instance.addresses.get(service).copied().unwrap_or(nowhere);
+            text += &peer(&format!("peers.{service}"), address);
+        }
+        let file = self.folder.path().join(format!("{cloud}-{service}.toml"));
+        std::fs::write(&file, text).expect("room for a file");
+        file
+    }
+
+    fn telemetry(&self, section: &str) -> String {
+        let endpoint = self.telemetry.map(|address| format!("otlp_endpoint = \"http://{address}\"\n"));
+        format!("[{section}]\nlog_format = \"json\"\n{}", endpoint.unwrap_or_default())
+    }
+
+    /// A connection to a service itself, as the gateway makes it.
+    pub(crate) fn direct(&self, address: SocketAddr) -> Channel {
+        let files = self.authority.gateway();
+        let tls = ClientTlsConfig::new()
+            .domain_name("localhost")
+            .ca_certificate(Certificate::from_pem(Files::read(&files.authority)))
+            .identity(ClientIdentity::from_pem(Files::read(&files.certificate), Files::read(&files.key)));
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("an address makes a URI");
+        endpoint.tls_config(tls).expect("the files are certificates").connect_lazy()
+    }
+}
+
+impl Instance {
+    /// A token that is good now.
+    pub(crate) fn token(&self, identity: Identity<'_>) -> String {
+        let now = Clock::system().now().seconds();
+        self.provider.token_with(identity, json!({ "iat": now, "nbf": now, "exp": now + 600 }))
+    }
+
+    /// Somebody who calls this cloud.
+    pub(crate) fn caller(&self, channel: &Channel, identity: Identity<'_>) -> Caller {
+        Caller::new(channel, Some(self.cloud), Some(&self.token(identity)))
+    }
+}
+
+pub(crate) const OPERATOR: Identity<'static> =
+    Identity { kind: "operator", tenant: "platform", subject: "otto", roles: &["operator"] };
+pub(crate) const AGENT: Identity<'static> =
+    Identity { kind: "partner", tenant: "alpenglow", subject: "ada", roles: &["admin_agent"] };
+
+/// A global administrator of a customer.
+pub(crate) fn admin(customer: &str) -> Identity<'_> {
+    Identity { kind: "customer", tenant: customer, subject: "gwen", roles: &["global_admin"] }
+}
+
+/// The address in the line that says that a process answers.
+fn ready(line: &str) -> Option<SocketAddr> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let is_ready = line["message"] == "ready";
+    line["address"].as_str().filter(|_| is_ready)?.parse().ok()
+}
+
+fn policy(cloud: &str) -> String {
+    checkout::root().join("deploy/clouds").join(cloud).join("policy/policy.toml").display().to_string()
+}
+
+fn tls(files: &Files) -> String {
+    let show = |path: &Path| path.display().to_string();
+    format!(
+        "{{ certificate = \"{}\", key = \"{}\", authority = \"{}\" }}",
+        show(&files.certificate),
+        show(&files.key),
+        show(&files.authority)
+    )
+}
+
+fn peer(section: &str, address: SocketAddr) -> String {
+    format!("[{section}]\nuri = \"https://{address}\"\nserver_name = \"localhost\"\n")
+}

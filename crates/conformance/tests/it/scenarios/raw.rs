@@ -1,0 +1,73 @@
+//! Calls by path, with messages as bytes: for what holds for every method, whatever it says.
+
+use std::fmt;
+
+use prost::bytes::{Buf as _, BufMut as _, Bytes};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Request, Response, Status};
+
+use super::caller::Caller;
+
+/// An answer, not read.
+pub(crate) struct Answer {
+    /// The message.
+    pub(crate) message: Bytes,
+    /// The token that makes later reads see the change.
+    pub(crate) consistency_token: Option<String>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} bytes", self.message.len())
+    }
+}
+
+/// Calls the method at this path.
+pub(crate) async fn call(caller: &Caller, path: &str, message: impl Into<Bytes>) -> Result<Answer, Status> {
+    let mut client = tonic::client::Grpc::new(caller.wire.clone());
+    client.ready().await.expect("loopback is there");
+    let path = PathAndQuery::try_from(path).expect("a path of the contract");
+    let response: Response<Bytes> = client.unary(Request::new(message.into()), path, Raw).await?;
+    let token = response.metadata().get("mandate-consistency-token");
+    let consistency_token = token.map(|token| token.to_str().expect("ASCII").to_owned());
+    Ok(Answer { message: response.into_inner(), consistency_token })
+}
+
+/// Carries bytes.
+#[derive(Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
