@@ -56,13 +56,14 @@ pub struct Reused;
 pub struct Done<T> {
     /// The answer; for a repeated request the first answer.
     pub answer: T,
-    /// The position of the database's log at which the change can be seen; 0 where there is one process only.
-    pub position: i64,
+    /// The position of the database's log at which the change can be seen; 0 where there is one process only. `None` when nothing
+    /// was changed, or the position could not be read after the change was made.
+    pub position: Option<i64>,
 }
 
 /// As whoever answers the call takes it.
-impl<T> From<Done<T>> for (T, i64) {
-    fn from(done: Done<T>) -> (T, i64) {
+impl<T> From<Done<T>> for (T, Option<i64>) {
+    fn from(done: Done<T>) -> (T, Option<i64>) {
         (done.answer, done.position)
     }
 }
@@ -136,7 +137,14 @@ impl Outbox {
         if outcome.emitted {
             self.wake.notify_one();
         }
-        let position = self.position().await?;
+        // The change is made, whatever becomes of this question.
+        let position = match self.position().await {
+            Ok(position) => Some(position),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a change goes without its position");
+                None
+            }
+        };
         Ok(Done { answer: outcome.answer, position })
     }
 

@@ -47,7 +47,7 @@ pub trait Answers: Clone + Send + Sync {
     ) -> impl Future<Output = Answer<A>> + Send
     where
         Q: Send,
-        D: Into<(A, i64)>,
+        D: Into<(A, Option<i64>)>,
         F: Future<Output = Result<D, Self::Error>> + Send,
     {
         async move {
@@ -55,7 +55,9 @@ pub trait Answers: Clone + Send + Sync {
             let done = handler(self.clone(), caller, request.into_inner()).await;
             let (answer, position) = done.map_err(|error| self.status(error))?.into();
             let mut response = Response::new(answer);
-            consistency::attach(&mut response, self.process(), position);
+            if let Some(position) = position {
+                consistency::attach(&mut response, self.process(), position);
+            }
             Ok(response)
         }
     }

@@ -27,11 +27,15 @@ pub struct Peers {
     pub notification: PeerSettings,
 }
 
+/// One for leading the relay, one for what it reads, one for calls.
+const CONNECTIONS_MIN: u64 = 3;
+
 impl Settings for Config {
     fn check(&self) -> Result<(), Fault> {
         self.process.check().map_err(|fault| fault.within("process"))?;
         let connections_max = u64::from(self.database.connections_max);
-        expect_range("connections_max", connections_max, 1, 1000).map_err(|fault| fault.within("database"))
+        expect_range("connections_max", connections_max, CONNECTIONS_MIN, 1000)
+            .map_err(|fault| fault.within("database"))
     }
 
     fn telemetry(&self) -> &telemetry::Settings {

@@ -165,6 +165,13 @@ fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refu
                 format!("{partner} has no active relationship with the customer; accept its invitation first");
             Refusal::new(Reason::RelationshipRequired, "R46", &partner, message)
         }
+        CannotReassign::ReceiverMayNotAct => {
+            let partner = format!("partners/{to}");
+            let message = format!(
+                "{partner} is suspended or lacks the contract of this cloud: it settles that with the operator"
+            );
+            Refusal::new(Reason::PartnerNotActive, "N97", &partner, message)
+        }
         CannotReassign::AlreadyHeld(holder) => {
             let message = format!("the service is held by {holder}: partners/{to} cannot get it besides");
             Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message).with("holder", holder)

@@ -122,6 +122,8 @@ pub enum CannotReassign {
     NotActive(NotActive),
     /// The other partner has no active relationship with the customer.
     NoRelationship,
+    /// The other partner is suspended, or has not signed the contract of the cloud.
+    ReceiverMayNotAct,
     /// The other partner holds the service already, or a third one does where it has one holder (R24); by the delegation of
     /// this name.
     AlreadyHeld(String),
@@ -132,6 +134,8 @@ pub enum CannotReassign {
 pub struct HandOver<'a> {
     /// The relationship of the partner that gets it.
     pub receiver: Option<&'a Relationship>,
+    /// Whether that partner may be given anything ([`super::directory::Partner::may_act`]).
+    pub receiver_may_act: bool,
     /// The active delegations of the customer.
     pub active: &'a [Delegation],
     /// True where a service has one holder among the partners that transact (R24).
@@ -152,6 +156,9 @@ pub fn reassign(
     let ended = held.after(Verb::Reassign, end).map_err(CannotReassign::NotActive)?;
     let receiver = over.receiver.filter(|receiver| receiver.state == relationship::State::Active);
     let receiver = receiver.ok_or(CannotReassign::NoRelationship)?;
+    if !over.receiver_may_act {
+        return Err(CannotReassign::ReceiverMayNotAct);
+    }
     let exclusive = over.exclusive_holder && receiver.kind.transacts();
     let on_service = over.active.iter().filter(|other| other.state == State::Active && other.service == held.service);
     let mut others = on_service.filter(|other| other.partner == receiver.partner || other.id != held.id);

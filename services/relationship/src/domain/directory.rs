@@ -61,6 +61,14 @@ pub struct Partner {
     pub version: i64,
 }
 
+impl Partner {
+    /// True while it may be given anything: it is active, and has signed the contract that the cloud asks for (R30, R47).
+    #[must_use]
+    pub fn may_act(&self, contract: &str) -> bool {
+        self.status == Status::Active && self.signed_contract == contract
+    }
+}
+
 /// A customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {

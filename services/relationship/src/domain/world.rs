@@ -154,7 +154,9 @@ impl<'a> World<'a> {
             let active: Vec<Delegation> =
                 self.records.delegations.values().filter(|on| on.customer == held.customer).cloned().collect();
             let exclusive_holder = self.law.policy.delegation.exclusive_holder;
-            let over = HandOver { receiver, active: &active, exclusive_holder };
+            let contract = &self.law.policy.partner_contract.id;
+            let receiver_may_act = self.records.partners.get(to).is_some_and(|partner| partner.may_act(contract));
+            let over = HandOver { receiver, receiver_may_act, active: &active, exclusive_holder };
             delegation::reassign(held, &over, id, self.end()).map_err(Refusal::CannotReassign)?
         };
         self.records.delegations.insert(ended.id, ended);

@@ -117,6 +117,7 @@ fn known_service<'a>(calls: &'a Calls, id: &ServiceId) -> Result<&'a DelegableSe
     })
 }
 
+/// An earlier version of the agreement carries what rests on it; the version in force is asked for at the next acceptance.
 async fn agreed(calls: &Calls, tx: &mut Tx, customer: &TenantId) -> Result<bool, Error> {
     match &calls.process.policy.required_agreement {
         Some(required) => Ok(agreement::of(tx, customer, &required.id).await?.is_some()),
@@ -209,7 +210,9 @@ async fn explain(
             });
         }
     }
-    if explanations.is_empty() && directory::customer(tx, customer).await?.is_none() {
+    // To a partner without a relationship a customer is as good as none (I12).
+    let hidden = only.is_some() && in_force.is_empty();
+    if hidden || (in_force.is_empty() && directory::customer(tx, customer).await?.is_none()) {
         return Err(Error::NotFound(format!("customers/{customer}")));
     }
     Ok(wire::ExplainAccessResponse { explanations, next_page_token })

@@ -16,13 +16,13 @@ use crate::error::Error;
 use crate::store::agreement as table;
 use crate::wire::agreement as convert;
 
-/// Lets in who may see what a customer has agreed to: the customer, and partners with a relationship with it.
-pub(super) async fn expect_party(tx: &mut Tx, caller: &Caller, customer: &TenantId, name: &str) -> Result<(), Error> {
+/// What the caller sees of a customer, when it is a party: the customer itself, or a partner with a relationship with it.
+pub(super) async fn party(tx: &mut Tx, caller: &Caller, customer: &TenantId, name: &str) -> Result<View, Error> {
     let View::Partner(partner) = view_of(caller, customer, name)? else {
-        return Ok(());
+        return Ok(View::All);
     };
     let in_force = crate::store::relationship::in_force(tx, customer, &partner).await?;
-    if in_force.is_empty() { Err(Error::NotFound(name.to_owned())) } else { Ok(()) }
+    if in_force.is_empty() { Err(Error::NotFound(name.to_owned())) } else { Ok(View::Partner(partner)) }
 }
 
 pub(super) async fn get_agreement_status(
@@ -34,7 +34,7 @@ pub(super) async fn get_agreement_status(
     let parent = request.name.strip_suffix("/agreementStatus").ok_or_else(pattern)?;
     let customer = crate::wire::customer("name", parent).map_err(|_| pattern())?;
     let mut tx = store::read(&calls.pool).await?;
-    expect_party(&mut tx, &caller, &customer, &request.name).await?;
+    party(&mut tx, &caller, &customer, &request.name).await?;
     if crate::store::directory::customer(&mut tx, &customer).await?.is_none() {
         return Err(Error::NotFound(request.name));
     }
@@ -55,9 +55,13 @@ pub(super) async fn list_agreement_acceptances(
     let page = Page::parse(format!("agreements {customer}"), request.page_size, &request.page_token)?;
     let after = if page.after.is_empty() { Uuid::nil() } else { page_id(&page.after)? };
     let mut tx = store::read(&calls.pool).await?;
-    expect_party(&mut tx, &caller, &customer, &request.parent).await?;
+    let view = party(&mut tx, &caller, &customer, &request.parent).await?;
     let rows = table::list(&mut tx, &customer, after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |acceptance| acceptance.id.to_string());
-    let agreement_acceptances = rows.iter().map(convert::acceptance).collect();
+    let mut agreement_acceptances: Vec<_> = rows.iter().map(convert::acceptance).collect();
+    if view != View::All {
+        // Partners learn that it was accepted; the person who signed is the customer's own.
+        agreement_acceptances.iter_mut().for_each(|acceptance| acceptance.signer = None);
+    }
     Ok(wire::ListAgreementAcceptancesResponse { agreement_acceptances, next_page_token })
 }

@@ -223,12 +223,14 @@ impl outbox::Change for Reassign<'_> {
         let receiver = receivers.iter().find(|receiver| receiver.state == relationship::State::Active);
         let active = table::active(scope.tx, customer).await?;
         let active: Vec<Delegation> = active.into_iter().map(|found| found.delegation).collect();
-        let exclusive_holder = self.calls.process.policy.delegation.exclusive_holder;
-        let over = HandOver { receiver, active: &active, exclusive_holder };
+        let to = crate::store::directory::partner(scope.tx, &self.to).await?;
+        let policy = &self.calls.process.policy;
+        let receiver_may_act = to.as_ref().is_some_and(|partner| partner.may_act(&policy.partner_contract.id));
+        let exclusive_holder = policy.delegation.exclusive_holder;
+        let over = HandOver { receiver, receiver_may_act, active: &active, exclusive_holder };
         let end = End { time: scope.now, by: self.actor.to_owned(), reason: self.reason.to_owned() };
         let (ended, granted) = domain::reassign(&held.delegation, &over, scope.id(), end)
             .map_err(|why| Error::CannotReassign { delegation: held.delegation.name(), to: self.to.clone(), why })?;
-        let to = crate::store::directory::partner(scope.tx, &self.to).await?;
         let to_display_name = to.map(|partner| partner.display_name).unwrap_or_default();
         let before = (&held.delegation, held.partner_display_name.as_str());
         let ended = write_end(self.calls, scope, "delegation.reassigned", before, &ended).await?;

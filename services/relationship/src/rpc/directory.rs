@@ -171,6 +171,7 @@ pub(super) async fn update_partner(
     let from = request.partner.as_ref().ok_or_else(|| Error::invalid("partner", "is required"))?;
     let id = crate::wire::partner("partner.name", &from.name)?;
     let fields = fields(request.update_mask.as_ref(), convert::PARTNER_FIELDS)?;
+    convert::expect_said(from, &fields)?;
     let actor = caller.user_name();
     let asked = change_request(&actor, "UpdatePartner", &request.request_id, &request)?;
     calls.outbox.change(&asked, &UpdatePartner { id, from, fields }).await

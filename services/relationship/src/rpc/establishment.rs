@@ -32,7 +32,7 @@ pub(super) async fn establish(
     let asked = change_request(&acceptor, "Establish", &request.request_id, &lasting)?;
     if request.validate_only {
         let answer = foretell(&calls, &invitation, &answer, &acceptor).await?;
-        return Ok(Done { answer, position: 0 });
+        return Ok(Done { answer, position: None });
     }
     let key = format!("customers/{}", answer.customer);
     let change = Establish { calls: &calls, key, invitation, answer, acceptor: &acceptor };

@@ -9,8 +9,8 @@ use api::rule::PrincipalKind;
 use outbox::{Done, Scope};
 use server::Caller;
 
-use super::agreement::expect_party;
-use super::{Calls, change_request};
+use super::agreement::party;
+use super::{Calls, View, change_request};
 use crate::domain::subscription::{Status, Subscription};
 use crate::error::Error;
 use crate::store::subscription as table;
@@ -31,9 +31,19 @@ pub(super) async fn get_subscription(
     let (customer, id) = convert::name("name", &request.name)?;
     expect_trusted(&calls, &caller, &request.name)?;
     let mut tx = store::read(&calls.pool).await?;
-    expect_party(&mut tx, &caller, &customer, &request.name).await?;
+    let view = party(&mut tx, &caller, &customer, &request.name).await?;
     let found = table::find(&mut tx, &customer, &id).await?.ok_or(Error::NotFound(request.name))?;
-    Ok(convert::subscription(&found))
+    Ok(seen(&view, found))
+}
+
+/// A subscription as the caller sees it: a partner sees the parts that are its own, and not those of other partners (I12).
+fn seen(view: &View, mut subscription: Subscription) -> wire::Subscription {
+    if let View::Partner(own) = view {
+        subscription.original_reseller.take_if(|partner| partner != own);
+        subscription.partner_of_record.take_if(|partner| partner != own);
+        subscription.provisioned_by.take_if(|partner| partner != own);
+    }
+    convert::subscription(&subscription)
 }
 
 pub(super) async fn list_subscriptions(
@@ -45,10 +55,10 @@ pub(super) async fn list_subscriptions(
     expect_trusted(&calls, &caller, &request.parent)?;
     let page = Page::parse(format!("subscriptions {customer}"), request.page_size, &request.page_token)?;
     let mut tx = store::read(&calls.pool).await?;
-    expect_party(&mut tx, &caller, &customer, &request.parent).await?;
+    let view = party(&mut tx, &caller, &customer, &request.parent).await?;
     let rows = table::list(&mut tx, &customer, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |subscription| subscription.id.clone());
-    let subscriptions = rows.iter().map(convert::subscription).collect();
+    let subscriptions = rows.into_iter().map(|subscription| seen(&view, subscription)).collect();
     Ok(wire::ListSubscriptionsResponse { subscriptions, next_page_token })
 }
 

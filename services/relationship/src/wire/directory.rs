@@ -75,6 +75,17 @@ pub fn merged_partner(mut onto: Partner, from: &wire::Partner, fields: &[&str]) 
     Ok(onto)
 }
 
+/// Refuses a change of status or tier that does not say to what: an update meant for a name must not lift a suspension.
+pub fn expect_said(from: &wire::Partner, fields: &[&str]) -> Result<(), Error> {
+    let unsaid = [("status", from.status), ("tier", from.tier)];
+    match unsaid.into_iter().find(|(field, number)| *number == 0 && fields.contains(field)) {
+        Some((field, _)) => {
+            Err(Error::invalid(format!("partner.{field}"), "give a value, or leave the field out of update_mask"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// A customer with the named fields taken from the wire.
 pub fn merged_customer(mut onto: Customer, from: &wire::Customer, fields: &[&str]) -> Result<Customer, Error> {
     for field in fields {

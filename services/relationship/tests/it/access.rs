@@ -200,4 +200,10 @@ async fn a_customer_sees_who_can_do_what_and_through_which_grant(database: Datab
     assert_eq!(own.explanations, second.explanations);
     let other = world.access().explain_access(world.by(agent("birchwood"), explain("partners/alpenglow", ""))).await;
     assert_eq!(told(&other.expect_err("I12")).1, "RESOURCE_NOT_FOUND");
+    world.register_partner("fjord", "IT", "microsoft-partner-agreement").await;
+    for customer in ["customers/cedar", "customers/nobody"] {
+        let explain = wire::ExplainAccessRequest { customer: customer.to_owned(), ..Default::default() };
+        let stranger = world.access().explain_access(world.by(agent("fjord"), explain)).await.expect_err("I12");
+        assert_eq!(told(&stranger).1, "RESOURCE_NOT_FOUND", "{customer}");
+    }
 }

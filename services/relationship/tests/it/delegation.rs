@@ -4,13 +4,14 @@ use api::relationship as wire;
 use testkit::Database;
 use tonic::Code;
 
-use crate::world::{World, admin, agent, reader, told};
+use crate::world::{OPERATOR, World, admin, agent, reader, told};
 
 testkit::on_both!(
     r27_r28_a_removed_delegation_leaves_the_relationship,
     i11_an_ended_delegation_cannot_be_removed_again,
     r46_a_reassigned_delegation_moves_in_one_step,
     r46_the_receiver_needs_a_relationship_and_must_not_hold_the_service,
+    a_suspended_partner_gets_nothing_handed_over,
     a_stale_etag_is_refused,
     i12_strangers_get_one_answer,
 );
@@ -109,6 +110,27 @@ async fn r46_the_receiver_needs_a_relationship_and_must_not_hold_the_service(dat
     let to_itself =
         world.delegations().reassign_delegation(world.by(admin("cedar"), reassign(&held.name, "alpenglow"))).await;
     assert_eq!(told(&to_itself.expect_err("held already")).1, "SERVICE_ALREADY_DELEGATED");
+}
+
+async fn a_suspended_partner_gets_nothing_handed_over(database: Database) {
+    let world = World::start("public", database).await;
+    let held = granted(&world, "alpenglow").await;
+    world.accept("cedar", "birchwood", &[]).await.expect("accepted");
+    let suspend = wire::UpdatePartnerRequest {
+        partner: Some(wire::Partner {
+            name: "partners/birchwood".to_owned(),
+            status: wire::PartnerStatus::Suspended.into(),
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["status".to_owned()] }),
+        request_id: String::new(),
+    };
+    world.directory().update_partner(world.by(OPERATOR, suspend)).await.expect("suspended");
+    let refused =
+        world.delegations().reassign_delegation(world.by(admin("cedar"), reassign(&held.name, "birchwood"))).await;
+    let (code, reason, rule, resource) = told(&refused.expect_err("it may not act"));
+    assert_eq!((code, reason.as_str(), rule.as_str()), (Code::FailedPrecondition, "PARTNER_NOT_ACTIVE", "N97"));
+    assert_eq!(resource, "partners/birchwood");
 }
 
 async fn a_stale_etag_is_refused(database: Database) {

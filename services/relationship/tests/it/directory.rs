@@ -65,6 +65,12 @@ async fn tenants_are_changed_field_by_field(database: Database) {
         world.directory().update_partner(world.by(OPERATOR, update("", &["etag"]))).await.expect_err("not written");
     assert_eq!(told(&unknown).1, "FIELD_INVALID");
 
+    let mut everything = update("", &[]);
+    everything.partner.as_mut().expect("set").status = 0;
+    let unsaid =
+        world.directory().update_partner(world.by(OPERATOR, everything)).await.expect_err("no status is no status");
+    assert_eq!(told(&unsaid).1, "FIELD_INVALID", "an update meant for a name lifts no suspension");
+
     world.directory().update_partner(world.by(OPERATOR, update("", &["status"]))).await.expect("suspended");
     let refused = world.accept("cedar", "alpenglow", &[]).await.expect_err("a suspended partner wins nobody");
     assert_eq!(told(&refused).1, "PARTNER_NOT_ACTIVE");
@@ -153,4 +159,8 @@ async fn subscriptions_are_fed_and_read_by_the_parties(database: Database) {
     let subscriptions = listed.into_inner().subscriptions;
     assert_eq!(subscriptions.len(), 1);
     assert_eq!(subscriptions[0].etag, "v1", "I3: accepting changes no subscription");
+    assert_eq!(subscriptions[0].original_reseller, "partners/alpenglow");
+    world.accept("cedar", "birchwood", &[]).await.expect("accepted");
+    let listed = world.subscriptions().list_subscriptions(world.by(agent("birchwood"), list())).await.expect("a party");
+    assert_eq!(listed.into_inner().subscriptions[0].original_reseller, "", "I12: not what is another partner's");
 }
