@@ -22,7 +22,7 @@ usage: cargo xtask <command>
 
   test [arguments]   start PostgreSQL and run every test; arguments go to the test runner
                      in place of `--workspace`, as in `cargo xtask test -p store`
-  lint               formatting, clippy, documentation, dependency rules, contract
+  lint               formatting, contract, dependency rules, clippy, documentation
   image              make the final stage of the image around each service and run it (needs buildah)
   ci                 lint, then test, then image
   tools              install what the other commands need and this machine lacks
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
-            None
+            return ExitCode::SUCCESS;
         }
         _ => {
             eprintln!("{USAGE}");
@@ -78,7 +78,6 @@ fn ci(steps: &mut Steps) -> Option<Counts> {
     lint::run(steps);
     let counts = test::run(steps, &[]);
     image(steps);
-    steps.print_times();
     counts
 }
 

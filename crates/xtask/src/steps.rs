@@ -28,17 +28,13 @@ impl Steps {
         result.inspect_err(|error| eprintln!("{name}: {error:#}")).ok()
     }
 
-    /// One line per check, with its time and outcome.
-    pub(crate) fn print_times(&self) {
+    /// Prints one line per check, with its time and outcome, and names those that failed; success if there are none.
+    pub(crate) fn finish(&self) -> ExitCode {
         println!();
         for step in &self.done {
             let outcome = if step.passed { "ok" } else { "FAILED" };
             println!("{:>7.1} s  {:<15} {outcome}", step.time.as_secs_f64(), step.name);
         }
-    }
-
-    /// Names the checks that failed; success if there are none.
-    pub(crate) fn finish(&self) -> ExitCode {
         let failed: Vec<&str> = self.done.iter().filter(|step| !step.passed).map(|step| step.name).collect();
         if failed.is_empty() {
             return ExitCode::SUCCESS;

@@ -1,12 +1,11 @@
 //! Runs the tests against a PostgreSQL of their own, and counts them.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::checkout;
 use crate::postgres::Server;
 use crate::process::{cargo, on_path};
 use crate::steps::Steps;
@@ -24,9 +23,11 @@ pub(crate) struct Counts {
 
 /// Runs the tests; no counts means that they did not come to their end.
 pub(crate) fn run(steps: &mut Steps, arguments: &[&str]) -> Option<Counts> {
+    let mut path = None;
     if run_other_programs(arguments) {
         // Without them the tests that run them fail; the others have their say all the same.
-        steps.run("test: tools", || tools::buf().and_then(|_| tools::kubectl()).map(drop));
+        steps.run("test: buf", || tools::buf().map(drop));
+        path = steps.run("test: kubectl", tools::path_with_kubectl);
     }
     let (url, server) = match std::env::var_os(SERVER_VARIABLE) {
         Some(url) => (url.to_string_lossy().into_owned(), None),
@@ -36,7 +37,7 @@ pub(crate) fn run(steps: &mut Steps, arguments: &[&str]) -> Option<Counts> {
         }
     };
     let mut counts = None;
-    steps.run("test", || run_against(&url, arguments, &mut counts));
+    steps.run("test", || run_against(&url, path.as_deref(), arguments, &mut counts));
     drop(server);
     counts
 }
@@ -53,18 +54,11 @@ fn run_other_programs(arguments: &[&str]) -> bool {
     arguments.is_empty() || arguments.iter().any(|word| *word == "--workspace" || word.contains("conformance"))
 }
 
-/// The PATH for the tests: what this machine lacks is found where `tools` put it.
-fn path() -> Result<OsString> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let kubectl = tools::kubectl().ok().filter(|program| program.starts_with(checkout::tools()));
-    let own = kubectl.and_then(|program| Some(program.parent()?.to_path_buf()));
-    std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).context("the PATH has no folder of tools")
-}
-
-fn run_against(url: &str, arguments: &[&str], counts: &mut Option<Counts>) -> Result<()> {
+fn run_against(url: &str, path: Option<&OsStr>, arguments: &[&str], counts: &mut Option<Counts>) -> Result<()> {
     let scope = if arguments.is_empty() { &["--workspace"] } else { arguments };
     let mut runner = cargo();
     runner.env(SERVER_VARIABLE, url);
+    runner.envs(path.map(|path| ("PATH", path)));
     let (status, counted) = if on_path("cargo-nextest").is_some() {
         runner.args(["nextest", "run", "--no-fail-fast"]).args(scope);
         watch_nextest(&mut runner)?

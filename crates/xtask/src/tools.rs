@@ -2,6 +2,7 @@
 
 mod debian;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,10 +100,21 @@ pub(crate) fn kubectl() -> Result<PathBuf> {
     let program = folder.join("usr/bin/kubectl");
     if !has_kustomize(&program) {
         println!("unpacking Debian's kubectl under target/tools");
-        debian::unpack("kubectl", &folder)
-            .context("kubectl is not on the PATH or too old, and Debian's cannot be had; install kubectl 1.30 or newer")?;
+        debian::unpack("kubectl", &folder).context(
+            "kubectl is not on the PATH or too old, and Debian's cannot be had; install kubectl 1.30 or newer",
+        )?;
     }
     Ok(program)
+}
+
+/// The PATH on which tests find kubectl.
+pub(crate) fn path_with_kubectl() -> Result<OsString> {
+    let kubectl = kubectl()?;
+    // One of this machine is found as it is: its folder put first would put its neighbors first too.
+    let ours = kubectl.parent().filter(|folder| folder.starts_with(checkout::tools()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ours.map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
+    std::env::join_paths(folders).context("target/tools cannot be on the PATH: there is a colon in its name")
 }
 
 /// Whether this is a kubectl that runs here and can render `deploy`.

@@ -14,6 +14,7 @@ mod journeys;
 mod links;
 mod pasted;
 pub(crate) mod raw;
+mod readme;
 mod reasons;
 mod reflection;
 mod refusal;

@@ -74,9 +74,9 @@ pub(super) fn with_component(folder_below: &str, component: &str) -> Rendered {
 fn folder(path: &Path) -> Rendered {
     let output = match Command::new("kubectl").arg("kustomize").arg(path).output() {
         Ok(output) => output,
-        Err(error) if error.kind() == ErrorKind::NotFound => panic!(
-            "kubectl is not on the PATH: install 1.30 or later, as of Debian's package `kubectl` (sid) or kubernetes.io"
-        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("kubectl is not on the PATH: run `cargo xtask test`, which brings it, or install 1.30 or newer")
+        }
         Err(error) => panic!("kubectl cannot be started: {error}"),
     };
     let complaint = String::from_utf8_lossy(&output.stderr);

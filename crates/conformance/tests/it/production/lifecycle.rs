@@ -2,11 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use api::ErrorReason as Reason;
+use api::notification::WatchEventsRequest;
+use api::relationship::check_access_request::Target;
+use api::relationship::consistency::Requirement;
+use api::relationship::{Action, CheckAccessRequest, Consistency, RemoveDelegationRequest};
 use tokio::task::JoinSet;
+use tonic::Response;
 
 use super::site::{AGENT, Instance, LINK_KEY, OPERATOR, SERVICES, Site, admin};
 use crate::scenarios::cloud::Cloud;
 use crate::scenarios::history::{listed, types, watched};
+use crate::scenarios::{Caller, refused};
 
 /// The exit code for what the person who starts a process can mend.
 const USAGE: i32 = 64;
@@ -40,21 +47,48 @@ async fn every_process_starts_alone_once_migrated_and_ends_when_told() {
     let link = ada.link("partners/alpenglow", "reseller.office-365").await.expect("a link");
     assert!(link.uri.starts_with("https://mandate.example/i/public."), "{}", link.uri);
     let answer = gwen.accept(cloud.acceptance(&link.token, "customers/tessera")).await.expect("accepted");
-    let token = answer.metadata().get("mandate-consistency-token").expect("every change has one");
-    assert!(!token.is_empty());
+    assert!(may_manage(&ada, consistency_token(&answer)).await, "an acceptance is seen by whoever holds its token");
+    let name = answer.into_inner().delegations[0].name.clone();
     let events = watched(&gwen, "customers/tessera", 0, 3).await;
     let mut happened = types(&events);
     happened.sort_unstable();
     assert_eq!(happened, ["agreement.accepted", "delegation.granted", "relationship.established"]);
     assert_eq!(ada.customers("partners/alpenglow").await.len(), 1);
-    drop((otto, ada, gwen, channel));
-    let ended = gateway.terminated();
-    assert_eq!(ended.code(), 0, "{ended:?}");
-    for (service, process) in processes.into_iter().rev() {
+    let remove = RemoveDelegationRequest { name, ..Default::default() };
+    let removed = gwen.delegations().remove_delegation(remove).await.expect("R27");
+    assert!(!may_manage(&ada, consistency_token(&removed)).await, "and so is a removal");
+    // A watch does not keep its service from ending: it is told to come back.
+    let request = WatchEventsRequest { parent: "customers/tessera".to_owned(), after_sequence: -1 };
+    let mut watching = gwen.events().watch_events(request).await.expect("its own feed").into_inner();
+    watching.message().await.expect("the stream lives").expect("a sign of life");
+    for (service, process) in processes {
         let ended = process.terminated();
         assert_eq!(ended.code(), 0, "{service}: {ended:?}");
         assert!(!ended.out.contains(&link.token), "no link in a log");
     }
+    let end = watching.message().await;
+    let told = refused(end, Reason::DependencyUnavailable, ["AIP-194", "public", ""], &[]);
+    assert!(told.retry.is_some(), "a retry can help");
+    drop((otto, ada, gwen, watching, channel));
+    let ended = gateway.terminated();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+}
+
+fn consistency_token<T>(answer: &Response<T>) -> String {
+    let token = answer.metadata().get("mandate-consistency-token").expect("every change has one");
+    token.to_str().expect("ASCII").to_owned()
+}
+
+/// Whether the partner may manage users, as of this token.
+async fn may_manage(ada: &Caller, token: String) -> bool {
+    let request = CheckAccessRequest {
+        partner: "partners/alpenglow".to_owned(),
+        customer: "customers/tessera".to_owned(),
+        action: Action::ManageUsers.into(),
+        target: Some(Target::Service("office-365".to_owned())),
+        consistency: Some(Consistency { requirement: Some(Requirement::AtLeastAsFresh(token)) }),
+    };
+    ada.access().check_access(request).await.expect("an answer").into_inner().allowed
 }
 
 /// Customers that accept while the notification service is killed.

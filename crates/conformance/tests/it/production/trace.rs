@@ -63,8 +63,7 @@ fn one_trace(collector: &Collector) {
         assert!(told.iter().any(|(by, found)| by == service && found == name), "{service} {name}: {told:#?}");
     }
     // Every span hangs on another of the trace, and the first on the caller's.
-    let ids: BTreeMap<String, &str> =
-        spans.iter().map(|(_, span)| (hex(&span.span_id), span.name.as_str())).collect();
+    let ids: BTreeMap<String, &str> = spans.iter().map(|(_, span)| (hex(&span.span_id), span.name.as_str())).collect();
     for (service, span) in &spans {
         let parent = hex(&span.parent_span_id);
         assert!(ids.contains_key(&parent) || parent == CALLER, "{service} {} hangs on nothing", span.name);

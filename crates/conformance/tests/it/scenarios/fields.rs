@@ -30,11 +30,7 @@ async fn malformed_fields_are_named() {
     let mut request = cloud.acceptance(&token, &customer);
     "not-a-uuid".clone_into(&mut request.request_id);
     field(gwen.accept(request).await.map(drop), "request_id");
-    let page = wire::ListPartnerCustomersRequest {
-        parent: partner.clone(),
-        page_size: -1,
-        ..Default::default()
-    };
+    let page = wire::ListPartnerCustomersRequest { parent: partner.clone(), page_size: -1, ..Default::default() };
     field(ada.relationships().list_partner_customers(page).await.map(drop), "page_size");
     let page = wire::ListRelationshipsRequest {
         parent: customer.clone(),
@@ -76,8 +72,7 @@ async fn aip_154_aip_133_a_stale_etag_and_a_taken_name_are_refused() {
         let stale = "\"of another time\"".to_owned();
         let link = ada.link(&cloud.partner(0), "reseller.office-365").await.expect("a link");
         let at = ["AIP-154", cloud.id, link.name.as_str()];
-        let rotate =
-            RotateInvitationLinkRequest { name: link.name.clone(), etag: stale.clone(), ..Default::default() };
+        let rotate = RotateInvitationLinkRequest { name: link.name.clone(), etag: stale.clone(), ..Default::default() };
         refused(ada.invitations().rotate_invitation_link(rotate).await, Reason::EtagMismatch, at, &[]);
         let disable =
             DisableInvitationLinkRequest { name: link.name.clone(), etag: stale.clone(), ..Default::default() };
@@ -86,8 +81,7 @@ async fn aip_154_aip_133_a_stale_etag_and_a_taken_name_are_refused() {
         let held = gwen.accept(cloud.acceptance(&link.token, &customer)).await.expect("accepted").into_inner();
         let held = &held.delegations[0].name;
         let at = ["AIP-154", cloud.id, held.as_str()];
-        let remove =
-            wire::RemoveDelegationRequest { name: held.clone(), etag: stale.clone(), ..Default::default() };
+        let remove = wire::RemoveDelegationRequest { name: held.clone(), etag: stale.clone(), ..Default::default() };
         refused(gwen.delegations().remove_delegation(remove).await, Reason::EtagMismatch, at, &[]);
 
         otto.register_customer("newcomer", cloud.country).await;
@@ -106,11 +100,8 @@ async fn aip_154_aip_133_a_stale_etag_and_a_taken_name_are_refused() {
             status: wire::SubscriptionStatus::Active.into(),
             ..Default::default()
         };
-        let request = wire::UpdateSubscriptionRequest {
-            subscription: Some(fed),
-            allow_missing: true,
-            ..Default::default()
-        };
+        let request =
+            wire::UpdateSubscriptionRequest { subscription: Some(fed), allow_missing: true, ..Default::default() };
         let answer = otto.subscriptions().update_subscription(request).await;
         refused(answer, Reason::ServiceUnknown, ["R36", cloud.id, "teapots"], &[("services", "*")]);
     }

@@ -107,18 +107,18 @@ impl Sides {
         };
         gwen.delegations().remove_delegation(remove).await.expect("R27");
         gwen.accept(cloud.acceptance(&theirs.token, customer)).await.expect("accepted");
-        let reassign = ReassignDelegationRequest {
-            name: held("office-365"),
-            to_partner: cloud.partner(1),
-            ..Default::default()
-        };
+        let reassign =
+            ReassignDelegationRequest { name: held("office-365"), to_partner: cloud.partner(1), ..Default::default() };
         gwen.delegations().reassign_delegation(reassign).await.expect("R46");
         let last = first.last().expect("there are some").sequence;
         let rest = watched(gwen, customer, last, 5).await;
         let mut happened = types(&rest);
         assert_eq!(happened.first(), Some(&"delegation.removedByCustomer"));
         assert_eq!(rest[0].reason, "we look after it");
-        assert!(matches!(rest[0].after.as_ref().and_then(|after| after.resource.as_ref()), Some(Resource::Delegation(_))));
+        assert!(matches!(
+            rest[0].after.as_ref().and_then(|after| after.resource.as_ref()),
+            Some(Resource::Delegation(_))
+        ));
         happened.sort_unstable();
         let expected = [
             "delegation.granted",
@@ -132,24 +132,23 @@ impl Sides {
     }
 
     async fn rotation(&self) {
-        let (feed, name) = (self.cloud.partner(0), format!("{}/invitationLinks/reseller.office-365", self.cloud.partner(0)));
+        let request = WatchEventsRequest { parent: self.cloud.partner(0), after_sequence: -1 };
+        let mut news = self.ada.events().watch_events(request).await.expect("its own feed").into_inner();
+        let first = news.message().await.expect("the stream lives").and_then(|answer| answer.response);
+        let Some(Watched::Heartbeat(place)) = first else {
+            panic!("a sign of life comes first: {first:?}");
+        };
+        let (feed, name) =
+            (self.cloud.partner(0), format!("{}/invitationLinks/reseller.office-365", self.cloud.partner(0)));
         self.ada.link(&feed, "reseller.office-365").await.expect("a link");
-        let before = watched(&self.ada, &feed, 0, 1).await;
-        assert!(!before.is_empty());
         let request = RotateInvitationLinkRequest { name: name.clone(), ..Default::default() };
         self.ada.invitations().rotate_invitation_link(request).await.expect("rotated");
-        let request = WatchEventsRequest { parent: feed.clone(), after_sequence: 0 };
-        let mut stream = self.ada.events().watch_events(request).await.expect("its own feed").into_inner();
-        let rotated = timeout(PATIENCE, async {
-            loop {
-                let answer = stream.message().await.expect("the stream lives").expect("and goes on");
-                match answer.response {
-                    Some(Watched::Event(event)) if event.r#type == "invitationLink.rotated" => return event,
-                    Some(_) | None => {}
-                }
-            }
-        });
-        let rotated = rotated.await.expect("it comes");
+        // Whoever watches for what is to come gets that, and nothing of what was.
+        let next = timeout(PATIENCE, news.message()).await.expect("it comes").expect("the stream lives");
+        let Some(Watched::Event(rotated)) = next.and_then(|answer| answer.response) else {
+            panic!("an event comes next");
+        };
+        assert_eq!((rotated.r#type.as_str(), rotated.sequence), ("invitationLink.rotated", place.sequence + 1));
         assert_eq!((rotated.resource, rotated.actor), (name, format!("{feed}/users/ada")));
         let Some(Resource::InvitationLink(after)) = rotated.after.and_then(|after| after.resource) else {
             panic!("a link was rotated");
@@ -175,7 +174,9 @@ impl Sides {
         let granted = gwen.events().list_events(request).await.expect("its own").into_inner().events;
         assert_eq!(granted.len(), 4);
 
-        for (place, agent, expected) in [(0, &self.ada, "delegation.removedByCustomer"), (1, &self.bob, "delegation.granted")] {
+        for (place, agent, expected) in
+            [(0, &self.ada, "delegation.removedByCustomer"), (1, &self.bob, "delegation.granted")]
+        {
             let feed = self.cloud.partner(place);
             let events = listed(agent, &feed).await;
             assert!(types(&events).contains(&expected), "{feed}: {:?}", types(&events));

@@ -40,7 +40,10 @@ async fn d11_5_r24_in_china_a_held_service_is_refused_and_handed_over_when_its_h
     named.replace = vec![held.name.clone()];
     let answer = gwen.accept(named).await.expect("R24: with the holder named it is a hand-over").into_inner();
     assert_eq!(answer.replaced.len(), 1);
-    assert_eq!((answer.replaced[0].name.as_str(), answer.replaced[0].state()), (held.name.as_str(), DelegationState::Reassigned));
+    assert_eq!(
+        (answer.replaced[0].name.as_str(), answer.replaced[0].state()),
+        (held.name.as_str(), DelegationState::Reassigned)
+    );
     let holders = gwen.holders(&customer).await;
     assert_eq!(holders.iter().map(|held| held.partner.clone()).collect::<Vec<_>>(), [cloud.partner(1)]);
     assert_eq!(gwen.partners(&customer).await.len(), 2, "R28: both relationships stand");

@@ -10,7 +10,7 @@ use super::system::System;
 use crate::checkout;
 
 /// buf, as `cargo xtask test` installs it.
-fn buf() -> PathBuf {
+pub(crate) fn buf() -> PathBuf {
     let program = checkout::root().join("target/tools/npm/node_modules/.bin/buf");
     assert!(program.exists(), "buf is missing: run cargo xtask test");
     program
@@ -32,7 +32,8 @@ fn words(line: &str) -> Vec<String> {
 
 /// The arguments with which `buf curl` does what grpcurl does with these.
 fn translated(grpcurl: &[String]) -> Vec<String> {
-    let mut arguments: Vec<String> = ["curl", "--http2-prior-knowledge", "--protocol", "grpc"].map(str::to_owned).into();
+    let mut arguments: Vec<String> =
+        ["curl", "--http2-prior-knowledge", "--protocol", "grpc"].map(str::to_owned).into();
     let mut rest = grpcurl.iter();
     let mut places = Vec::new();
     while let Some(word) = rest.next() {

@@ -20,7 +20,10 @@ const ELSEWHERE: &[(Reason, &str)] = &[
     (Reason::AttestationExists, "comes with attested agreements (N34)"),
     (Reason::DisplayNameTaken, "comes with names of delegations (N76)"),
     (Reason::RateLimited, "comes with rate limits (N96)"),
-    (Reason::Overloaded, "needs more work in flight than a test should make: the tests of server and gateway hold it still"),
+    (
+        Reason::Overloaded,
+        "needs more work in flight than a test should make: the tests of server and gateway hold it still",
+    ),
     (Reason::DeadlineExceeded, "races with the client's own clock: the tests of server and gateway hold it still"),
     (Reason::Internal, "is a defect, and there is none that we know"),
 ];

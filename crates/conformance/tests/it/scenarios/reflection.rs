@@ -9,10 +9,10 @@ use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 
 use super::system::System;
 
@@ -81,7 +81,8 @@ async fn a_client_that_learns_by_reflection_finds_every_method_with_what_it_take
             panic!("{question:?} is not answered");
         };
         for bytes in answer.file_descriptor_proto {
-            let file: prost_types::FileDescriptorProto = prost::Message::decode(bytes.as_slice()).expect("a descriptor");
+            let file: prost_types::FileDescriptorProto =
+                prost::Message::decode(bytes.as_slice()).expect("a descriptor");
             let name = file.name().to_owned();
             if files.contains_key(&name) {
                 continue;

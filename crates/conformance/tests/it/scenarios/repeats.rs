@@ -7,6 +7,8 @@ use api::invitation as links;
 use api::relationship as wire;
 use api::rule::RULES;
 use prost::Message;
+use tokio::task::JoinSet;
+use tonic::Response;
 
 use super::cloud::{CLOUDS, Cloud};
 use super::system::System;
@@ -242,5 +244,27 @@ async fn a_request_id_is_its_callers_own() {
             admin.accept(request.clone()).await.expect("the same id by another caller is another id");
         }
         assert_eq!(ada.customers(&cloud.partner(0)).await.len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_many_times_at_once_happens_once() {
+    let system = System::start().await;
+    for cloud in &CLOUDS {
+        let (ada, gwen) = (system.person(cloud, "ada").await, system.person(cloud, "gwen").await);
+        let token = ada.link(&cloud.partner(0), "reseller.office-365").await.expect("a link").token;
+        let request = cloud.acceptance(&token, &cloud.customer(0));
+        let mut sending = JoinSet::new();
+        for _ in 0..10 {
+            let (gwen, request) = (gwen.clone(), request.clone());
+            sending.spawn(async move { gwen.accept(request).await.map(Response::into_inner) });
+        }
+        let mut answers = Vec::new();
+        while let Some(sent) = sending.join_next().await {
+            answers.push(sent.expect("nobody panicked").expect("each is answered"));
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{}: all of them alike", cloud.id);
+        assert_eq!(gwen.holders(&cloud.customer(0)).await.len(), 1);
     }
 }

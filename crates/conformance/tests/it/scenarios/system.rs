@@ -108,6 +108,13 @@ impl System {
         answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
     }
 
+    /// A connection to the host name of a cloud.
+    pub(crate) fn hosted(&self, cloud: &str) -> Channel {
+        let origin = format!("http://{cloud}.localhost:{}", port_of(&self.uri));
+        let endpoint = Endpoint::from_shared(self.uri.clone()).expect("an address");
+        endpoint.origin(origin.parse().expect("a host name")).connect_lazy()
+    }
+
     /// Nobody, who names this cloud.
     pub(crate) fn nobody(&self, cloud: &str) -> Caller {
         Caller::new(&self.channel, Some(cloud), None)

@@ -18,8 +18,7 @@ async fn rendered(caller: &Caller, link: &str, locale: &str, edits: &[(i32, &str
 }
 
 async fn checked(caller: &Caller, link: &str, text: &str) -> Vec<TextViolation> {
-    let request =
-        CheckInvitationTextRequest { name: link.to_owned(), locale: "en".to_owned(), text: text.to_owned() };
+    let request = CheckInvitationTextRequest { name: link.to_owned(), locale: "en".to_owned(), text: text.to_owned() };
     let answer = caller.invitations().check_invitation_text(request).await.expect("violations are the answer");
     let answer = answer.into_inner();
     assert_eq!(answer.acceptable, answer.violations.is_empty());
