@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 pub use call::{CallBody, CallLayer, CallService};
@@ -83,7 +82,7 @@ pub enum Error {
     NoRuntime,
     /// Only one log per process.
     #[error("telemetry has started already")]
-    Started(#[from] tracing_subscriber::util::TryInitError),
+    Started(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
 /// Keeps telemetry running. Hand it to [`Guard::shutdown`] when the last call was answered.
@@ -108,7 +107,9 @@ pub fn init(settings: &Settings, service: &str, cloud: &str) -> Result<Guard, Er
         layers.push(export.spans());
         layers.push(export.logs(filter(settings, QUIET, "")?));
     }
-    tracing_subscriber::registry().with(layers).try_init()?;
+    // Not `try_init`, which would also take in what is logged through the crate `log`: whoever asks there whether a line is wanted,
+    // as sqlx does for each statement, leaves the layers' filters behind as that line's, and they swallow the next span.
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layers))?;
     if let Some(export) = &export {
         export.measure();
     }

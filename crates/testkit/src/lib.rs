@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod database;
+pub mod port;
 pub mod process;
 pub mod provider;
 

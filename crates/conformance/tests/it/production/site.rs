@@ -1,4 +1,4 @@
-//! One machine with the processes of some clouds and a gateway, each on a port that the machine chose.
+//! One machine with the processes of some clouds and a gateway, each on a port of its own.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use testkit::Database;
 use testkit::certificates::{Authority, Files};
+use testkit::port::Port;
 use testkit::process::{Ended, Process, run};
 use testkit::provider::{Identity, Provider};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as ClientIdentity};
@@ -37,8 +38,9 @@ pub(crate) struct Instance {
     /// Who vouches for its callers.
     pub(crate) provider: Provider,
     databases: BTreeMap<&'static str, Database>,
-    /// Where each service answers, once it has been started.
+    /// Where each service answers, whenever it has been started.
     pub(crate) addresses: BTreeMap<&'static str, SocketAddr>,
+    _ports: Vec<Port>,
 }
 
 impl Site {
@@ -48,23 +50,26 @@ impl Site {
 
     /// A cloud with fresh databases, nothing of it started.
     pub(crate) async fn instance(&self, cloud: &'static str) -> Instance {
-        let mut databases = BTreeMap::new();
+        let (mut databases, mut addresses, mut ports) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for service in SERVICES {
+            let port = Port::reserve();
+            addresses.insert(service, SocketAddr::from(([127, 0, 0, 1], port.number())));
+            ports.push(port);
             databases.insert(service, testkit::database::postgres().await.expect("every test needs its database"));
         }
         let keys = format!("current = \"first\"\n[keys]\nfirst = \"{LINK_KEY}\"\n");
         std::fs::write(self.keys(cloud), keys).expect("room for a file");
-        Instance { cloud, provider: Provider::start().await, databases, addresses: BTreeMap::new() }
+        Instance { cloud, provider: Provider::start().await, databases, addresses, _ports: ports }
     }
 
     /// A cloud with all its services migrated and serving.
     pub(crate) async fn running(&self, cloud: &'static str) -> (Instance, BTreeMap<&'static str, Process>) {
-        let mut instance = self.instance(cloud).await;
+        let instance = self.instance(cloud).await;
         let mut processes = BTreeMap::new();
         for service in SERVICES {
             let migrated = self.run(&instance, service, "migrate");
             assert_eq!(migrated.code(), 0, "{migrated:?}");
-            processes.insert(service, self.serve(&mut instance, service));
+            processes.insert(service, self.serve(&instance, service));
         }
         (instance, processes)
     }
@@ -79,12 +84,11 @@ impl Site {
         run(service, [command, "--config", file.to_str().expect("a path of text")])
     }
 
-    /// Starts a service where it was before, if it was; returns once it answers.
-    pub(crate) fn serve(&self, instance: &mut Instance, service: &'static str) -> Process {
+    /// Starts a service in its place; returns once it answers.
+    pub(crate) fn serve(&self, instance: &Instance, service: &'static str) -> Process {
         let file = self.configure(instance, service);
         let mut process = Process::start(service, ["serve", "--config", file.to_str().expect("a path of text")]);
-        let address = process.wait_for(ready);
-        instance.addresses.insert(service, address);
+        assert_eq!(process.wait_for(ready), instance.addresses[service]);
         process
     }
 
@@ -113,7 +117,7 @@ impl Site {
 
     fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
         let cloud = instance.cloud;
-        let listen = instance.addresses.get(service).map_or("127.0.0.1:0".to_owned(), ToString::to_string);
+        let listen = instance.addresses[service];
         let mut text = String::new();
         if service == "invitation" {
             let keys = self.keys(cloud);
@@ -127,15 +131,13 @@ impl Site {
         );
         text += &self.telemetry("process.telemetry");
         text += &format!("[database]\nurl = \"{}\"\nconnections_max = 4\n", instance.databases[service].url());
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9)); // the discard port
         let peers: &[&str] = match service {
             "relationship" => &["notification"],
             "invitation" => &["relationship", "notification"],
             _ => &[],
         };
         for service in peers {
-            let address = instance.addresses.get(service).copied().unwrap_or(nowhere);
-            text += &peer(&format!("peers.{service}"), address);
+            text += &peer(&format!("peers.{service}"), instance.addresses[*service]);
         }
         let file = self.folder.path().join(format!("{cloud}-{service}.toml"));
         std::fs::write(&file, text).expect("room for a file");

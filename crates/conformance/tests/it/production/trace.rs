@@ -13,6 +13,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 const ACCEPT: &str = "mandate.invitation.v1.InvitationService/AcceptInvitation";
 const ESTABLISH: &str = "mandate.relationship.v1.EstablishmentService/Establish";
+const INGEST: &str = "mandate.notification.v1.IngestService/IngestEvents";
 const LINK: &str = "mandate.invitation.v1.InvitationService/GetInvitationLink";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,9 +58,13 @@ fn one_trace(collector: &Collector) {
     let services: BTreeSet<&str> = told.iter().map(|(service, _)| service.as_str()).collect();
     let expected = BTreeSet::from(["gateway", "invitation", "notification", "relationship"]);
     assert_eq!(services, expected, "{told:#?}");
-    for (service, name) in
-        [("gateway", ACCEPT), ("invitation", ACCEPT), ("relationship", ESTABLISH), ("notification", "ingest_event")]
-    {
+    for (service, name) in [
+        ("gateway", ACCEPT),
+        ("invitation", ACCEPT),
+        ("relationship", ESTABLISH),
+        ("relationship", "deliver_events"),
+        ("notification", INGEST),
+    ] {
         assert!(told.iter().any(|(by, found)| by == service && found == name), "{service} {name}: {told:#?}");
     }
     // Every span hangs on another of the trace, and the first on the caller's.

@@ -8,6 +8,7 @@ use api::cloud::ListCloudsRequest;
 use api::cloud::cloud_service_client::CloudServiceClient;
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::port::Port;
 use testkit::process::{Ended, Process};
 use tonic::transport::{Channel, Endpoint};
 
@@ -18,6 +19,8 @@ use super::cloud::Cloud;
 pub(crate) struct System {
     process: Process,
     folder: TempDir,
+    /// Of the gateway and of the issuers.
+    ports: [Port; 2],
     /// Where the gateway answers: `http://127.0.0.1:…`.
     pub(crate) uri: String,
     /// Everybody's connection.
@@ -29,14 +32,16 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Starts on ports that the machine chooses, with an empty folder.
+    /// Starts on ports of its own, with an empty folder.
     pub(crate) async fn start() -> System {
-        System::start_in(TempDir::new().expect("room for a folder"), "0", "0").await
+        let folder = TempDir::new().expect("room for a folder");
+        System::start_in(folder, [Port::reserve(), Port::reserve()]).await
     }
 
-    async fn start_in(folder: TempDir, port: &str, issuer_port: &str) -> System {
+    async fn start_in(folder: TempDir, ports: [Port; 2]) -> System {
         let data = folder.path().to_str().expect("a path of text").to_owned();
-        let arguments = ["up", "--data-dir", &data, "--port", port, "--issuer-port", issuer_port];
+        let [port, issuer_port] = ports.each_ref().map(|port| port.number().to_string());
+        let arguments = ["up", "--data-dir", &data, "--port", &port, "--issuer-port", &issuer_port];
         let mut process = Process::start("mandate", arguments);
         let uri = process.wait_for(|line| {
             let rest = line.strip_prefix("Mandate answers at ")?;
@@ -49,17 +54,16 @@ impl System {
         let issuers = listed.clouds.into_iter().map(|cloud| (id(&cloud.name), cloud.issuer)).collect();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         let http = http.build().expect("a client");
-        System { process, folder, uri, channel, http, issuers }
+        System { process, folder, ports, uri, channel, http, issuers }
     }
 
     /// Ends it as Ctrl-C does, and starts it again where it was.
     pub(crate) async fn restarted(self) -> System {
-        let System { process, folder, uri, issuers, .. } = self;
+        let System { process, folder, ports, .. } = self;
         process.signal("INT");
         let ended = process.ended();
         assert_eq!(ended.code(), 0, "{ended:?}");
-        let issuer = issuers.values().next().expect("there are clouds");
-        System::start_in(folder, port_of(&uri), port_of(issuer)).await
+        System::start_in(folder, ports).await
     }
 
     /// Ends it as Ctrl-C does.
@@ -110,7 +114,7 @@ impl System {
 
     /// A connection to the host name of a cloud.
     pub(crate) fn hosted(&self, cloud: &str) -> Channel {
-        let origin = format!("http://{cloud}.localhost:{}", port_of(&self.uri));
+        let origin = format!("http://{cloud}.localhost:{}", self.ports[0].number());
         let endpoint = Endpoint::from_shared(self.uri.clone()).expect("an address");
         endpoint.origin(origin.parse().expect("a host name")).connect_lazy()
     }
@@ -119,10 +123,4 @@ impl System {
     pub(crate) fn nobody(&self, cloud: &str) -> Caller {
         Caller::new(&self.channel, Some(cloud), None)
     }
-}
-
-/// The port of an address like `http://127.0.0.1:7070/public`.
-fn port_of(uri: &str) -> &str {
-    let (_, port) = uri.rsplit_once(':').expect("a port");
-    port.split('/').next().expect("a port")
 }
