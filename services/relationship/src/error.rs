@@ -126,9 +126,8 @@ impl Error {
             Error::EtagMismatch(name) => Refusal::etag_mismatch(&name),
             Error::RequestIdReused => Refusal::request_id_reused(),
             Error::ServiceUnknown { service, known } => {
-                let known = known.join(", ");
-                let message = format!("this cloud delegates no service {service}; it delegates {known}");
-                Refusal::new(Reason::ServiceUnknown, "R36", &service, message).with("services", known)
+                let message = format!("this cloud delegates no service {service}; it delegates {}", known.join(", "));
+                Refusal::new(Reason::ServiceUnknown, "R36", &service, message).with("services", known.join(","))
             }
             Error::Refused { customer, partner, link, obstacles } => {
                 let failed: Vec<FailedCondition> =
