@@ -1,5 +1,6 @@
 //! The only place that reads the time and mints ids, so that tests can hold both still.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,6 +51,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<Held>),
+    File(Arc<Moved>),
 }
 
 #[derive(Debug)]
@@ -57,6 +59,28 @@ struct Held {
     micros: AtomicI64,
     minted: AtomicU64,
 }
+
+/// How far a file says to be from the clock of the machine, and what it said last.
+#[derive(Debug)]
+struct Moved {
+    path: PathBuf,
+    micros: AtomicI64,
+}
+
+/// A clock file that cannot be used.
+#[derive(Debug)]
+pub struct NoClockFile {
+    path: PathBuf,
+}
+
+impl std::fmt::Display for NoClockFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display();
+        write!(formatter, "{path} is no clock file; expected a file with a number of seconds, such as 3600 or -0.5")
+    }
+}
+
+impl std::error::Error for NoClockFile {}
 
 impl Clock {
     /// The clock of the machine, with random ids.
@@ -71,10 +95,26 @@ impl Clock {
         Clock(Source::Manual(Arc::new(Held { micros: AtomicI64::new(start.0), minted: AtomicU64::new(0) })))
     }
 
+    /// A clock that is as many seconds ahead of the machine as a file says, or behind when the number is negative. The file is
+    /// read each time, so whoever writes it moves the clocks of all processes that share it. For development alone.
+    ///
+    /// # Errors
+    /// When the file holds no number. Later the last number stands that could be read.
+    pub fn file(path: &Path) -> Result<Clock, NoClockFile> {
+        let micros = offset(path).ok_or_else(|| NoClockFile { path: path.to_owned() })?;
+        Ok(Clock(Source::File(Arc::new(Moved { path: path.to_owned(), micros: AtomicI64::new(micros) }))))
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Time {
         match &self.0 {
+            Source::File(moved) => {
+                if let Some(micros) = offset(&moved.path) {
+                    moved.micros.store(micros, Ordering::SeqCst);
+                }
+                Time(system_now().0.saturating_add(moved.micros.load(Ordering::SeqCst)))
+            }
             Source::System => system_now(),
             Source::Manual(held) => Time(held.micros.load(Ordering::SeqCst)),
         }
@@ -86,7 +126,7 @@ impl Clock {
         let now = self.now();
         let millis = u64::try_from(now.0.div_euclid(1000)).unwrap_or_default();
         let random = match &self.0 {
-            Source::System => random_bytes(),
+            Source::System | Source::File(_) => random_bytes(),
             Source::Manual(held) => {
                 let mut bytes = [0; 10];
                 bytes[2..].copy_from_slice(&held.minted.fetch_add(1, Ordering::SeqCst).to_be_bytes());
@@ -99,10 +139,10 @@ impl Clock {
     /// Moves a manual clock.
     ///
     /// # Panics
-    /// When this is the clock of the machine, which nobody may move.
+    /// When this is the clock of the machine, which nobody may move, or of a file, which is moved by writing it.
     pub fn advance(&self, duration: Duration) {
         match &self.0 {
-            Source::System => panic!("the clock of the machine cannot be moved"),
+            Source::System | Source::File(_) => panic!("only a manual clock can be moved"),
             Source::Manual(held) => {
                 let micros = i64::try_from(duration.as_micros())
                     .expect("a test moves the clock by less than 292 thousand years");
@@ -110,6 +150,12 @@ impl Clock {
             }
         }
     }
+}
+
+fn offset(path: &Path) -> Option<i64> {
+    let seconds: f64 = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    // Not more than a century either way: sums of it with any time still fit.
+    (seconds.abs() <= 100.0 * 366.0 * 86_400.0).then_some((seconds * 1e6) as i64)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that reads the time")]
@@ -158,6 +204,24 @@ mod tests {
         let (first, second) = (clock.id(), clock.id());
         assert_ne!(first, second);
         assert_eq!(first.get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_clock_file_moves_every_clock_that_reads_it() {
+        let path = std::env::temp_dir().join(format!("clock-{}", Uuid::new_v4()));
+        let refused = Clock::file(&path).unwrap_err().to_string();
+        assert!(refused.ends_with("expected a file with a number of seconds, such as 3600 or -0.5"), "{refused}");
+        std::fs::write(&path, "-7200\n").unwrap();
+        let (one, other) = (Clock::file(&path).unwrap(), Clock::file(&path).unwrap());
+        let behind = Clock::system().now().seconds() - one.now().seconds();
+        assert!((7199..=7201).contains(&behind), "{behind}");
+        std::fs::write(&path, "86400.5").unwrap();
+        let ahead = other.now().seconds() - Clock::system().now().seconds();
+        assert!((86_399..=86_401).contains(&ahead), "{ahead}");
+        std::fs::write(&path, "").unwrap();
+        let still_ahead = other.now().seconds() - Clock::system().now().seconds();
+        assert!((86_399..=86_401).contains(&still_ahead), "what cannot be read moves nothing: {still_ahead}");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -31,6 +31,10 @@ impl Settings for Config {
     fn drain(&self) -> Duration {
         self.process.limits.drain_max_seconds.0
     }
+
+    fn fault_injection(&self) -> &server::config::FaultInjection {
+        &self.process.fault_injection
+    }
 }
 
 struct Bare;

@@ -129,7 +129,9 @@ async fn serve<S: Service>(config: S::Config) -> Result<ExitCode, StartError> {
     let drain = config.drain() + TASKS_DRAIN;
     let shutdown = Shutdown::new();
     watch_signals(&shutdown)?;
-    if let Err(error) = S::start(config, Clock::system(), shutdown.clone()).await {
+    let clock = config.fault_injection().clock()?;
+    config.fault_injection().arm()?;
+    if let Err(error) = S::start(config, clock, shutdown.clone()).await {
         shutdown.begin();
         shutdown.drained(TASKS_DRAIN).await;
         return Err(error);

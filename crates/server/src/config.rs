@@ -12,9 +12,11 @@ use toml::{Table, Value};
 
 use crate::telemetry;
 
+mod fault_injection;
 mod process;
 mod seconds;
 
+pub use fault_injection::FaultInjection;
 pub use process::{Common, Limits, Tls};
 pub use seconds::Seconds;
 
@@ -37,6 +39,9 @@ pub trait Settings: DeserializeOwned + Serialize + Send + 'static {
 
     /// How long calls in flight have to end when the process does.
     fn drain(&self) -> std::time::Duration;
+
+    /// What the process is told to suffer.
+    fn fault_injection(&self) -> &FaultInjection;
 }
 
 /// A value that cannot be used.

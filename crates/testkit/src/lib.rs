@@ -9,6 +9,7 @@ pub mod process;
 pub mod provider;
 
 pub use database::Database;
+pub use postgres;
 
 /// Runs what stands outside of the system under test, and ends with the test.
 #[expect(clippy::disallowed_methods, reason = "the outside world drains with nobody")]

@@ -5,7 +5,6 @@
 
 mod checkout;
 mod lint;
-mod postgres;
 mod process;
 mod steps;
 mod test;
@@ -86,7 +85,7 @@ fn image(steps: &mut Steps) {
 }
 
 fn postgres_until_end_of_input(steps: &mut Steps) {
-    let Some(server) = steps.run("postgres", postgres::Server::start) else {
+    let Some(server) = steps.run("postgres", test::server) else {
         return;
     };
     println!("export {}='{}'", test::SERVER_VARIABLE, server.url());

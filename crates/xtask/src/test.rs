@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use postgres::{Durability, Server};
 
-use crate::postgres::Server;
 use crate::process::{cargo, on_path};
 use crate::steps::Steps;
 use crate::tools;
@@ -32,14 +32,19 @@ pub(crate) fn run(steps: &mut Steps, arguments: &[&str]) -> Option<Counts> {
     let (url, server) = match std::env::var_os(SERVER_VARIABLE) {
         Some(url) => (url.to_string_lossy().into_owned(), None),
         None => {
-            let server = steps.run("postgres", Server::start)?;
-            (server.url().to_owned(), Some(server))
+            let server = steps.run("postgres", server)?;
+            (server.url(), Some(server))
         }
     };
     let mut counts = None;
     steps.run("test", || run_against(&url, path.as_deref(), arguments, &mut counts));
     drop(server);
     counts
+}
+
+/// A server for tests, which need no durability.
+pub(crate) fn server() -> Result<Server> {
+    Server::start(&tools::postgres::find()?, Durability::None)
 }
 
 /// As a line of its own.
@@ -58,6 +63,8 @@ fn run_against(url: &str, path: Option<&OsStr>, arguments: &[&str], counts: &mut
     let scope = if arguments.is_empty() { &["--workspace"] } else { arguments };
     let mut runner = cargo();
     runner.env(SERVER_VARIABLE, url);
+    // For the tests that crash a server, and so bring their own.
+    runner.env(postgres::PROGRAMS_VARIABLE, tools::postgres::find()?);
     runner.envs(path.map(|path| ("PATH", path)));
     let (status, counted) = if on_path("cargo-nextest").is_some() {
         runner.args(["nextest", "run", "--no-fail-fast"]).args(scope);

@@ -1,6 +1,7 @@
 //! The programs the checks need beside cargo: found on this machine, or installed under `target/tools`.
 
 mod debian;
+pub(crate) mod postgres;
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +11,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::checkout;
-use crate::postgres::binaries;
 use crate::process::{cargo, command, on_path, output, require, succeed};
 use crate::steps::Steps;
 
@@ -34,7 +34,7 @@ pub(crate) fn install(steps: &mut Steps) {
         Ok(())
     });
     steps.run("tools: postgres", || {
-        println!("PostgreSQL is in {}", binaries::find()?.folder.display());
+        println!("PostgreSQL is in {}", postgres::find()?.display());
         Ok(())
     });
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cloud::CloudId;
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use server::config::{Fault, Limits, Settings, Tls};
+use server::config::{Fault, FaultInjection, Limits, Settings, Tls};
 use server::peer::PeerSettings;
 use server::telemetry;
 
@@ -44,6 +44,9 @@ pub struct Config {
     /// Traces, metrics and logs.
     #[serde(default)]
     pub telemetry: telemetry::Settings,
+    /// What the gateway is told to suffer, in development alone.
+    #[serde(default)]
+    pub fault_injection: FaultInjection,
     /// The clouds, at least one.
     #[serde(rename = "cloud", default)]
     pub clouds: Vec<Cloud>,
@@ -98,6 +101,7 @@ fn listen() -> SocketAddr {
 impl Settings for Config {
     fn check(&self) -> Result<(), Fault> {
         self.limits.check().map_err(|fault| fault.within("limits"))?;
+        self.fault_injection.check(self.development)?;
         if self.development {
             let listens = [("listen", Some(self.listen)), ("probe_listen", self.probe_listen)];
             for (key, address) in listens {
@@ -124,6 +128,10 @@ impl Settings for Config {
 
     fn drain(&self) -> Duration {
         self.limits.drain_max_seconds.0
+    }
+
+    fn fault_injection(&self) -> &FaultInjection {
+        &self.fault_injection
     }
 }
 

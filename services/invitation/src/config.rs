@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use server::config::{Common, Fault, expect_range};
+use server::config::{Common, Fault, FaultInjection, expect_range};
 use server::peer::PeerSettings;
 use server::telemetry;
 use tonic::codegen::http::Uri;
@@ -66,6 +66,10 @@ impl server::config::Settings for Config {
 
     fn drain(&self) -> Duration {
         self.process.limits.drain_max_seconds.0
+    }
+
+    fn fault_injection(&self) -> &FaultInjection {
+        &self.process.fault_injection
     }
 }
 

@@ -48,6 +48,10 @@ pub(crate) struct Up {
     /// policies.
     #[arg(long, value_name = "DIR")]
     pub(crate) policy_dir: Option<PathBuf>,
+    /// A file with the number of seconds that this system's clock is ahead of the machine's, negative for behind; read whenever
+    /// the time is asked for.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) clock_file: Option<PathBuf>,
     /// What to log to standard error, such as `info` or `relationship=debug`.
     #[arg(long, default_value = LOG, value_name = "FILTER")]
     pub(crate) log: String,

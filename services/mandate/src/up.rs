@@ -70,7 +70,7 @@ fn log(options: &cli::Up) -> telemetry::Settings {
 async fn serve(ground: Ground, started: Instant) -> Result<(), Failure> {
     let end = Shutdown::new();
     watch_signals(&end)?;
-    let clock = Clock::system();
+    let clock = ground.clock.clone();
     let clouds: Vec<&str> = ground.policies.iter().map(|cloud| cloud.id.as_str()).collect();
     let issuers = Issuers::open(&ground.data_dir, &clouds, ground.issuer_address()?)
         .map_err(|error| Failure::usage(error.to_string()))?;

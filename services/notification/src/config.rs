@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use server::config::{Common, Fault, Seconds, Settings, expect_range};
+use server::config::{Common, Fault, FaultInjection, Seconds, Settings, expect_range};
 use server::telemetry;
 
 /// Everything the notification service can be told.
@@ -69,5 +69,9 @@ impl Settings for Config {
 
     fn drain(&self) -> Duration {
         self.process.limits.drain_max_seconds.0
+    }
+
+    fn fault_injection(&self) -> &FaultInjection {
+        &self.process.fault_injection
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use server::config::{Common, Fault, Settings, expect_range};
+use server::config::{Common, Fault, FaultInjection, Settings, expect_range};
 use server::peer::PeerSettings;
 use server::telemetry;
 
@@ -48,5 +48,9 @@ impl Settings for Config {
 
     fn drain(&self) -> Duration {
         self.process.limits.drain_max_seconds.0
+    }
+
+    fn fault_injection(&self) -> &FaultInjection {
+        &self.process.fault_injection
     }
 }

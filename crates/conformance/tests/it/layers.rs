@@ -12,16 +12,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("clock", &[]),
     ("cloud", &[]),
+    ("failpoint", &[]),
     ("store", &[]),
-    ("outbox", &["clock", "store"]),
-    ("server", &["api", "clock", "cloud"]),
-    ("testkit", &[]),
+    ("outbox", &["clock", "failpoint", "store"]),
+    ("server", &["api", "clock", "cloud", "failpoint"]),
+    ("postgres", &[]),
+    ("testkit", &["postgres"]),
     ("conformance", &[]),
-    ("xtask", &[]),
+    ("xtask", &["postgres"]),
 ];
 
 /// What each service may take of ours.
-const FOR_SERVICES: &[&str] = &["api", "clock", "cloud", "outbox", "server", "store"];
+const FOR_SERVICES: &[&str] = &["api", "clock", "cloud", "failpoint", "outbox", "server", "store"];
 
 /// The one package that runs the services, and so may depend on them.
 const RUNS_SERVICES: &str = "mandate";
@@ -43,7 +45,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
         &["api", "outbox", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows no message",
     ),
-    ("anyhow", &["xtask"], "a library names its errors"),
+    ("anyhow", &["xtask", "postgres"], "a library names its errors"),
 ];
 
 /// A manifest.

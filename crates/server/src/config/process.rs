@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Seconds, expect_range};
+use super::{Fault, FaultInjection, Seconds, expect_range};
 use crate::telemetry;
 
 /// What every service of a cloud is told.
@@ -40,6 +40,9 @@ pub struct Common {
     /// What the service tells of itself.
     #[serde(default)]
     pub telemetry: telemetry::Settings,
+    /// What the service is told to suffer, in development alone.
+    #[serde(default)]
+    pub fault_injection: FaultInjection,
 }
 
 /// The files by which a process proves itself and verifies others. All hold PEM.
@@ -126,6 +129,7 @@ impl Common {
         }
         self.check_issuer()?;
         self.check_loopback()?;
+        self.fault_injection.check(self.development)?;
         self.limits.check().map_err(|fault| fault.within("limits"))
     }
 

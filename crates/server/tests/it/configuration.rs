@@ -36,6 +36,10 @@ impl Settings for Example {
     fn drain(&self) -> Duration {
         self.process.limits.drain_max_seconds.0
     }
+
+    fn fault_injection(&self) -> &server::config::FaultInjection {
+        &self.process.fault_injection
+    }
 }
 
 const BASE: &str = r#"
@@ -75,6 +79,26 @@ fn what_is_not_said_has_its_default() {
     assert!(!process.development && process.probe_listen.is_none());
     assert_eq!(process.limits, config::Limits::default());
     assert_eq!(process.limits.call_max_seconds.0, Duration::from_secs(15));
+}
+
+#[test]
+fn faults_are_injected_in_development_alone() {
+    let files = Files::new();
+    let base = files.write("base.toml", BASE);
+    let development = ("MANDATE__PROCESS__DEVELOPMENT", "true");
+    let die_at = ("MANDATE__PROCESS__FAULT_INJECTION__DIE_AT", "change.committed:2");
+    let example = merge(&[base.clone()], &[development, die_at]).unwrap();
+    assert_eq!(example.process.fault_injection.die_at.as_deref(), Some("change.committed:2"));
+    for fault in [die_at, ("MANDATE__PROCESS__FAULT_INJECTION__CLOCK_FILE", "/tmp/clock")] {
+        let refused = merge(&[base.clone()], &[fault]).unwrap_err().to_string();
+        assert!(refused.contains("process.fault_injection: is for development alone"), "{refused}");
+    }
+    let nowhere = ("MANDATE__PROCESS__FAULT_INJECTION__DIE_AT", "nowhere:1");
+    let refused = merge(&[base], &[development, nowhere]).unwrap_err().to_string();
+    assert!(
+        refused.contains("process.fault_injection.die_at: \"nowhere:1\" is no point; expected one of"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::notification::{self, event_service_server, ingest_service_server};
 use api::relationship::{self, access_service_server, delegation_service_server, establishment_service_server};
 use clock::{Clock, Time};
-use server::config::{Common, Limits, Tls};
+use server::config::{Common, FaultInjection, Limits, Tls};
 use server::{Process, Running, Server, Services, Shutdown};
 use testkit::certificates::{Authority, Files};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -50,6 +50,7 @@ pub(crate) fn common(authority: &Authority, issuer: &str) -> Common {
         development: true,
         limits: Limits::default(),
         telemetry: server::telemetry::Settings::default(),
+        fault_injection: FaultInjection::default(),
     }
 }
 

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use clock::Clock;
+
 use super::policies::{self, CloudPolicy};
 use crate::cli;
 use crate::failure::Failure;
@@ -22,6 +24,8 @@ pub(super) struct Ground {
     pub(super) data_dir: PathBuf,
     /// The clouds with their policies, ordered by id.
     pub(super) policies: Vec<CloudPolicy>,
+    /// What time it is.
+    pub(super) clock: Clock,
     /// Where the gateway will listen.
     pub(super) gateway: SocketAddr,
     /// Where the issuers will answer.
@@ -39,6 +43,10 @@ impl Ground {
             Some(folder) => policies::read(folder)?,
             None => policies::built_in()?,
         };
+        let clock = match &options.clock_file {
+            Some(file) => Clock::file(file).map_err(|error| Failure::usage(format!("--clock-file: {error}")))?,
+            None => Clock::system(),
+        };
         let data_dir = std::path::absolute(&options.data_dir)
             .map_err(|error| Failure::usage(format!("--data-dir {}: {error}", options.data_dir.display())))?;
         expect_ours(&data_dir)?;
@@ -47,7 +55,7 @@ impl Ground {
         // The gateway binds its port itself. It is held here until the other one is found free, too, so that the two differ.
         let gateway = bind("--port", options.gateway_address())?;
         let issuers = bind("--issuer-port", options.issuer_address())?;
-        Ok(Ground { data_dir, policies, gateway: address(&gateway)?, issuers, _lock: lock })
+        Ok(Ground { data_dir, policies, clock, gateway: address(&gateway)?, issuers, _lock: lock })
     }
 
     /// Where the issuers answer.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use server::config::{Common, Limits, Tls};
+use server::config::{Common, FaultInjection, Limits, Tls};
 use server::peer::PeerSettings;
 use server::telemetry;
 
@@ -126,6 +126,7 @@ impl Place {
             development: true,
             limits: Limits::default(),
             telemetry: telemetry::Settings::default(),
+            fault_injection: FaultInjection::default(),
             clouds: clouds.collect(),
         }
     }
@@ -176,6 +177,7 @@ impl CloudPlace {
             development: true,
             limits: Limits::default(),
             telemetry: telemetry::Settings::default(),
+            fault_injection: FaultInjection::default(),
         }
     }
 

@@ -32,6 +32,7 @@ rm -rf "$1"
 "#;
 
 /// The running shell.
+#[derive(Debug)]
 pub(super) struct Guardian {
     shell: Child,
 }

