@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use clock::{Clock, Time, Uuid};
+use failpoint::Point;
 use prost::Message;
 use store::{Failure, HasFailure, Pool, Tx, Work, on};
 use tokio::sync::Notify;
@@ -116,6 +117,7 @@ impl Scope<'_> {
         on!(&mut *self.tx, tx => {
             sqlx::query(APPEND).bind(id).bind(self.key).bind(time.micros()).bind(payload).execute(&mut **tx).await?;
         });
+        failpoint::reach(Point::ChangeEmitted);
         Ok(())
     }
 }
@@ -134,6 +136,7 @@ impl Outbox {
     /// Nothing is written then.
     pub async fn change<C: Change>(&self, request: &Request<'_>, change: &C) -> Result<Done<C::Answer>, C::Error> {
         let outcome = store::transaction(&self.pool, &Attempt { outbox: self, request, change }).await?;
+        failpoint::reach(Point::ChangeCommitted);
         if outcome.emitted {
             self.wake.notify_one();
         }
@@ -173,12 +176,14 @@ impl<C: Change> Work for Attempt<'_, C> {
     type Error = C::Error;
 
     async fn run(&self, tx: &mut Tx) -> Result<Outcome<C::Answer>, C::Error> {
+        failpoint::reach(Point::ChangeBegun);
         if let Some(id) = self.request.id
             && !claim(tx, self.request, id, self.outbox.clock.now()).await?
         {
             let answer = first_answer::<C>(tx, self.request, id).await?;
             return Ok(Outcome { answer, emitted: false });
         }
+        failpoint::reach(Point::ChangeClaimed);
         let key = self.change.key();
         let now = take_turn(tx, key, self.outbox.clock.now()).await?;
         let mut scope = Scope { tx, now, key, clock: &self.outbox.clock, events: 0 };
@@ -190,6 +195,7 @@ impl<C: Change> Work for Attempt<'_, C> {
         if let Some(id) = self.request.id {
             keep(tx, self.request, id, answer.encode_to_vec()).await?;
         }
+        failpoint::reach(Point::ChangeKept);
         Ok(Outcome { answer, emitted: events > 0 })
     }
 }

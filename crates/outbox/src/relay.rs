@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use clock::Uuid;
+use failpoint::Point;
 use store::{Failure, Pool, Tx, Work, on};
 
 use crate::Outbox;
@@ -77,14 +78,19 @@ impl Outbox {
                     () = self.wake.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
                 }
-            } else if let Err(error) = delivery.deliver(records.clone()).await {
+                continue;
+            }
+            failpoint::reach(Point::RelayRead);
+            if let Err(error) = delivery.deliver(records.clone()).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "events wait in the outbox");
                 tokio::time::sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_MAX);
-            } else {
-                store::transaction(&self.pool, &Forget(records)).await?;
-                backoff = BACKOFF_MIN;
+                continue;
             }
+            failpoint::reach(Point::RelayDelivered);
+            store::transaction(&self.pool, &Forget(records)).await?;
+            failpoint::reach(Point::RelayMarked);
+            backoff = BACKOFF_MIN;
         }
     }
 

@@ -8,6 +8,7 @@ use api::invitation as wire;
 use api::relationship as peer;
 use api::relationship::directory_service_client::DirectoryServiceClient;
 use api::relationship::establishment_service_client::EstablishmentServiceClient;
+use failpoint::Point;
 use server::Caller;
 use tonic::Response;
 
@@ -44,10 +45,12 @@ pub(super) async fn accept_invitation(
     expect_customer(&caller, &customer, &request.customer)?;
     let request_id = field::request_id(&request.request_id)?;
     let (token, is_live) = verify(&calls, &request.token).await?;
+    failpoint::reach(Point::LinkVerified);
     let can_repeat = request_id.is_some() || request.validate_only;
     let to = calls.relationship.calls_for(&caller);
     let mut client = EstablishmentServiceClient::new(if can_repeat { to.repeatable() } else { to });
     let established = client.establish(convert::establishment(&token, is_live, request)).await.map_err(Error::Peer)?;
+    failpoint::reach(Point::LinkEstablished);
     let (mut metadata, established, _) = established.into_parts();
     let mut response = Response::new(convert::accepted(established));
     // The change happened over there, and so did the moment from which it can be seen.

@@ -1,6 +1,7 @@
 //! Taking events in.
 
 use api::notification::{EventEnvelope, IngestEventsRequest, IngestEventsResponse};
+use failpoint::Point;
 use server::telemetry;
 use tracing::Span;
 
@@ -13,8 +14,10 @@ use crate::wire;
 pub(super) async fn ingest_events(calls: &Calls, request: IngestEventsRequest) -> Result<IngestEventsResponse, Error> {
     let arrivals = wire::ingest::arrivals(&request.envelopes, calls.process.cloud.as_str())?;
     let spans: Vec<Span> = request.envelopes.iter().filter_map(span).collect();
+    failpoint::reach(Point::IngestBegun);
     let keep = Keep { arrivals: &arrivals, now: calls.process.clock.now() };
     let outcome = store::transaction(&calls.pool, &keep).await?;
+    failpoint::reach(Point::IngestCommitted);
     drop(spans);
     for (feed, last) in &outcome.advanced {
         calls.positions.advance(feed, *last);

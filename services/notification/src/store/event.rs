@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clock::{Time, Uuid};
+use failpoint::Point;
 use futures_util::TryStreamExt as _;
 use store::{Failure, Tx, Work, on};
 
@@ -76,6 +77,7 @@ impl Work for Keep<'_> {
                 advanced.push((feed.clone(), last));
             }
         }
+        failpoint::reach(Point::IngestWritten);
         Ok(Outcome { new_count: new.len(), advanced })
     }
 }
