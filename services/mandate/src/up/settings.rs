@@ -76,7 +76,8 @@ impl Place {
                 authority: authority.ca_pem_path(),
             })
         };
-        let public_uri = format!("http://{}", ground.gateway);
+        let gateway = ground.gateway_address()?;
+        let public_uri = format!("http://{gateway}");
         let mut clouds = Vec::new();
         for cloud in &ground.policies {
             let folder = ground.data_dir.join(&cloud.id);
@@ -99,7 +100,7 @@ impl Place {
             public_uri,
             data_dir: ground.data_dir.clone(),
             clouds,
-            gateway: ground.gateway,
+            gateway,
             gateway_tls: tls(&Workload::gateway(TRUST_DOMAIN))?,
         })
     }
