@@ -157,7 +157,7 @@ impl World {
 
     /// The events that wait for delivery, oldest first.
     pub(crate) async fn events(&self) -> Vec<EventEnvelope> {
-        let settings = store::Settings { url: self.database.url().to_owned(), password_file: None, connections_max: 1 };
+        let settings = store::Settings { connections_max: 1, ..store::Settings::new(self.database.url()) };
         let pool = store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it");
         let mut tx = store::read(&pool).await.expect("a connection is free");
         let payloads: Vec<Vec<u8>> = store::on!(&mut tx, tx => {
