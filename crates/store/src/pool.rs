@@ -65,6 +65,14 @@ impl Pool {
                 .acquire_timeout(settings.wait_max())
                 // A file does not go away.
                 .test_before_acquire(false)
+                // SQLite ends a transaction by itself when the disk is full or fails. sqlx still counts it as begun then, and would
+                // refuse to begin another one on that connection for ever.
+                .after_release(|connection, _| {
+                    Box::pin(async move {
+                        connection.ping().await?;
+                        Ok(!connection.is_in_transaction())
+                    })
+                })
                 .connect_with(sqlite_options(settings)?)
                 .await?;
             measure::observe(&pool, &measure::name(&pool), connections_max);
