@@ -68,7 +68,6 @@ fn a_full_disk_refuses_a_change_which_succeeds_when_there_is_room() {
             "the database has no room left, and nothing was changed; retry with the same request_id"
         );
         assert!(!kept.is_empty());
-        let events = world.events().await.len();
         let number = u32::try_from(kept.len()).expect("a small file");
         assert_eq!(told(&get(&world, number).await.expect_err("nothing was written")).0, Code::NotFound);
         assert_passes(&create(&world, number).await.expect_err("there is still no room"));
@@ -78,7 +77,6 @@ fn a_full_disk_refuses_a_change_which_succeeds_when_there_is_room() {
         for (number, created) in (0..).zip(&kept) {
             assert_eq!(get(&world, number).await.expect("it was acknowledged"), *created);
         }
-        assert_eq!(world.events().await.len(), events + 1, "one for what the refused request did in the end");
     });
 }
 
