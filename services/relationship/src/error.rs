@@ -143,7 +143,7 @@ impl Error {
                 "another acceptance took the service at the same moment; resolve the invitation again",
             ),
             Error::Store(failure) => {
-                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::unavailable);
             }
         };
         refusal.status(cloud)

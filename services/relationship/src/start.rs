@@ -12,7 +12,7 @@ use api::relationship::subscription_service_server::SubscriptionServiceServer;
 use clock::Clock;
 use outbox::Outbox;
 use server::{Peer, Process, Running, Server, Services, Shutdown, StartError};
-use store::Pool;
+use store::{Pool, Reads};
 
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -33,10 +33,11 @@ impl server::Service for Relationship {
             Peer::connect("notification", &config.peers.notification, &config.process.tls, &process.cloud)?;
         let bound = Server::bind(&config.process).await?;
         let pool = Pool::open(&config.database, &schema()).await.map_err(|failure| StartError::database(&failure))?;
+        let reads = Reads::open(&config.database, &pool).await.map_err(|failure| StartError::database(&failure))?;
         let outbox = Outbox::new(pool.clone(), process.clock.clone());
         let relay = outbox.clone();
         process.spawn_until_end("relay", async move { relay.relay(&Delivery { notification }).await });
-        let calls = Calls { process: Arc::clone(&process), pool, outbox };
+        let calls = Calls { process: Arc::clone(&process), pool, reads, outbox };
         let services = Services::new()
             .with(RelationshipServiceServer::new(calls.clone()))
             .with(DelegationServiceServer::new(calls.clone()))

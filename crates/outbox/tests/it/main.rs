@@ -25,7 +25,7 @@ async fn pool(database: &Database) -> Pool {
         postgres: sqlx::migrate!("tests/migrations/postgres"),
         sqlite: sqlx::migrate!("tests/migrations/sqlite"),
     };
-    let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 20 };
+    let settings = Settings { connections_max: 20, ..Settings::new(database.url()) };
     Pool::migrate(&settings, &schema).await.expect("the database is fresh")
 }
 

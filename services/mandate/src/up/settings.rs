@@ -185,11 +185,8 @@ impl CloudPlace {
     fn database(&self, service: &str) -> store::Settings {
         let file = self.folder.join(format!("{service}.db"));
         let path = file.to_string_lossy();
-        store::Settings {
-            url: format!("sqlite://{}", utf8_percent_encode(&path, PATH)),
-            password_file: None,
-            connections_max: CONNECTIONS_MAX,
-        }
+        let url = format!("sqlite://{}", utf8_percent_encode(&path, PATH));
+        store::Settings { connections_max: CONNECTIONS_MAX, ..store::Settings::new(url) }
     }
 
     /// A service of this cloud, which must prove to be it.
