@@ -4,5 +4,5 @@
 mod collector;
 mod isolation;
 mod lifecycle;
-mod site;
+pub(crate) mod site;
 mod trace;
