@@ -10,6 +10,6 @@ mod races;
 mod repeats;
 mod requests;
 mod serial;
-mod stage;
+pub(crate) mod stage;
 mod table;
 mod world;

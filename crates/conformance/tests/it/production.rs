@@ -2,6 +2,7 @@
 //! certificates of an authority and tokens of a provider that are none of its own.
 
 mod collector;
+mod feeds;
 mod isolation;
 mod lifecycle;
 pub(crate) mod site;
