@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("store", &[]),
     ("outbox", &["clock", "failpoint", "store"]),
+    ("delivery", &["api", "clock", "outbox", "server", "store"]),
     ("server", &["api", "clock", "cloud", "failpoint"]),
     ("postgres", &[]),
     ("testkit", &["postgres"]),
@@ -23,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What each service may take of ours.
-const FOR_SERVICES: &[&str] = &["api", "clock", "cloud", "failpoint", "outbox", "server", "store"];
+const FOR_SERVICES: &[&str] = &["api", "clock", "cloud", "delivery", "failpoint", "outbox", "server", "store"];
 
 /// The one package that runs the services, and so may depend on them.
 const RUNS_SERVICES: &str = "mandate";
@@ -37,12 +38,22 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &["api", "server", "delivery", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows nothing of them",
     ),
     (
         "prost",
-        &["api", "outbox", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &[
+            "api",
+            "outbox",
+            "server",
+            "delivery",
+            "gateway",
+            "invitation",
+            "relationship",
+            "notification",
+            RUNS_SERVICES,
+        ],
         "what is below the calls knows no message",
     ),
     ("anyhow", &["xtask", "postgres"], "a library names its errors"),
@@ -231,7 +242,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "rpc",
-        rooms: &["wire", "domain", "store", "error", "config", "delivery"],
+        rooms: &["wire", "domain", "store", "error", "config"],
         packages: Packages::Not(&["sqlx"]),
         promise: "a call orders its steps: put the statement into store",
     },
