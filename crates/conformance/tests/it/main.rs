@@ -9,6 +9,7 @@ mod deploy;
 mod layers;
 mod migrations;
 mod places;
+mod plans;
 mod production;
 mod protos;
 mod rules;
