@@ -29,85 +29,112 @@ const FROM_THE_BEGINNING: &[(&str, &str)] =
 testkit::on_both!(
     statements_of_invitation_are_served_by_indexes,
     statements_of_notification_are_served_by_indexes,
+    statements_of_outbox_are_served_by_indexes,
     statements_of_relationship_are_served_by_indexes,
+    statements_of_store_are_served_by_indexes,
     a_statement_that_lost_its_index_is_told,
 );
 
 async fn statements_of_invitation_are_served_by_indexes(database: Database) {
-    assert_served(&database, "invitation", &invitation::store::schema()).await;
+    Ground::of("invitation", &database, &invitation::store::schema()).await.assert_served().await;
 }
 
 async fn statements_of_notification_are_served_by_indexes(database: Database) {
-    assert_served(&database, "notification", &notification::store::schema()).await;
+    Ground::of("notification", &database, &notification::store::schema()).await.assert_served().await;
+}
+
+async fn statements_of_outbox_are_served_by_indexes(database: Database) {
+    // Its tables are the same in every service.
+    Ground::of("outbox", &database, &relationship::store::schema()).await.assert_served().await;
 }
 
 async fn statements_of_relationship_are_served_by_indexes(database: Database) {
-    assert_served(&database, "relationship", &relationship::store::schema()).await;
+    Ground::of("relationship", &database, &relationship::store::schema()).await.assert_served().await;
 }
 
-async fn assert_served(database: &Database, service: &str, schema: &Schema) {
-    let faults = faults(&filled(database, schema).await, service).await;
-    assert!(faults.is_empty(), "\n\n{}\n", faults.join("\n\n"));
+async fn statements_of_store_are_served_by_indexes(database: Database) {
+    Ground::of("store", &database, &relationship::store::schema()).await.assert_served().await;
 }
 
 async fn a_statement_that_lost_its_index_is_told(database: Database) {
-    let pool = filled(&database, &relationship::store::schema()).await;
+    let ground = Ground::of("relationship", &database, &relationship::store::schema()).await;
     for index in ["relationships_by_partner", "delegations_by_customer"] {
         let drop = format!("DROP INDEX {index}");
-        match &pool {
+        match &ground.pool {
             Pool::Postgres(pool) => postgres::run(pool, drop).await,
             Pool::Sqlite(pool) => sqlite::run(pool, drop).await,
         }
     }
-    let faults = faults(&pool, "relationship").await;
-    let lost: &[&str] = match &pool {
+    let lost: &[&str] = match &ground.pool {
         Pool::Postgres(_) => &["relationship.rs OF_PARTNER:", "delegation.rs LIST:", "delegation.rs ACTIVE:"],
         // It does not tell that it steps over the relationships of other partners, which takes PostgreSQL to see.
         Pool::Sqlite(_) => &["delegation.rs LIST:", "delegation.rs ACTIVE:"],
     };
+    let faults = ground.faults().await;
     for lost in lost {
         assert!(faults.iter().any(|fault| fault.contains(lost)), "{lost} is not among\n{}", faults.join("\n\n"));
     }
 }
 
 #[test]
-fn statements_that_read_from_the_beginning_are_still_there() {
-    let titles: BTreeSet<String> = Statement::all().iter().map(Statement::title).collect();
+fn the_statements_of_every_package_are_tested_and_exceptions_name_some() {
+    let all = Statement::all();
+    let packages: BTreeSet<&str> = all.iter().map(|statement| statement.package.as_str()).collect();
+    let tested: BTreeSet<&str> = ["invitation", "notification", "outbox", "relationship", "store"].into();
+    assert_eq!(
+        packages, tested,
+        "write a test above for the package that is new, remove that of the one that has gone"
+    );
     for (title, _) in FROM_THE_BEGINNING {
-        assert!(titles.contains(*title), "there is no {title} any more: take it off FROM_THE_BEGINNING");
+        let there = all.iter().any(|statement| statement.title() == *title);
+        assert!(there, "there is no {title} any more: take it off FROM_THE_BEGINNING");
     }
 }
 
-async fn filled(database: &Database, schema: &Schema) -> Pool {
-    // One connection, so that what is set on it holds for all that follows.
-    let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 1 };
-    let pool = Pool::migrate(&settings, schema).await.expect("the schema is that of this checkout");
-    if let Pool::Postgres(pool) = &pool {
-        postgres::fill(pool).await;
-    }
-    pool
+/// A database, filled, and the statements to plan on it.
+struct Ground {
+    pool: Pool,
+    statements: Vec<Statement>,
 }
 
-/// What is wrong with the plans of a service's statements, and what to do.
-async fn faults(pool: &Pool, service: &str) -> Vec<String> {
-    let (engine, indexes) = match pool {
-        Pool::Postgres(pool) => (Engine::Postgres, postgres::indexes(pool).await),
-        Pool::Sqlite(pool) => (Engine::Sqlite, sqlite::indexes(pool).await),
-    };
-    let statements = Statement::all();
-    let statements: Vec<_> = statements.iter().filter(|it| it.service == service && it.runs_on(engine)).collect();
-    assert!(!statements.is_empty(), "{service} has lost its statements");
-    let mut faults = Vec::new();
-    for statement in statements {
-        let plan = match pool {
-            Pool::Postgres(pool) => postgres::plan(pool, statement).await,
-            Pool::Sqlite(pool) => sqlite::plan(pool, statement).await,
-        };
-        for fault in plan.faults(&statement.title(), &indexes) {
-            faults.push(format!("{}:\n{fault}\n{}\n{}", statement.title(), statement.text, plan.text));
+impl Ground {
+    async fn of(package: &str, database: &Database, schema: &Schema) -> Ground {
+        let engine = if database.is_postgres() { Engine::Postgres } else { Engine::Sqlite };
+        let mut statements = Statement::all();
+        statements.retain(|statement| statement.package == package && statement.runs_on(engine));
+        assert!(!statements.is_empty(), "{package} has lost its statements");
+        // One connection, so that what is set on it holds for all that follows.
+        let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 1 };
+        let pool = Pool::migrate(&settings, schema).await.expect("the schema is that of this checkout");
+        if let Pool::Postgres(pool) = &pool {
+            postgres::fill(pool, &statements).await;
         }
+        Ground { pool, statements }
     }
-    faults
+
+    async fn assert_served(&self) {
+        let faults = self.faults().await;
+        assert!(faults.is_empty(), "\n\n{}\n", faults.join("\n\n"));
+    }
+
+    /// What is wrong with the plans of the statements, and what to do.
+    async fn faults(&self) -> Vec<String> {
+        let indexes = match &self.pool {
+            Pool::Postgres(pool) => postgres::indexes(pool).await,
+            Pool::Sqlite(pool) => sqlite::indexes(pool).await,
+        };
+        let mut faults = Vec::new();
+        for statement in &self.statements {
+            let plan = match &self.pool {
+                Pool::Postgres(pool) => postgres::plan(pool, statement).await,
+                Pool::Sqlite(pool) => sqlite::plan(pool, statement).await,
+            };
+            for fault in plan.faults(&statement.title(), &indexes) {
+                faults.push(format!("{}:\n{fault}\n{}\n{}", statement.title(), statement.text, plan.text));
+            }
+        }
+        faults
+    }
 }
 
 /// The columns of an index.

@@ -37,8 +37,9 @@ pub(super) async fn run(pool: &PgPool, text: String) {
     done.unwrap_or_else(|error| panic!("{text}: {error}"));
 }
 
-/// Puts rows into every table that grows, and has every statement planned for parameters that are not known.
-pub(super) async fn fill(pool: &PgPool) {
+/// Puts rows into every table that grows and that one of the statements names, and has statements planned for parameters that
+/// are not known.
+pub(super) async fn fill(pool: &PgPool, statements: &[Statement]) {
     // The rows of a table name those of others by number; that they exist need not be checked.
     let settings =
         "SET statement_timeout = 0; SET session_replication_role = replica; SET plan_cache_mode = force_generic_plan";
@@ -49,6 +50,9 @@ pub(super) async fn fill(pool: &PgPool) {
         tables.entry(&column.table_name).or_default().push(column);
     }
     for (table, columns) in tables {
+        if !statements.iter().any(|statement| statement.text.contains(table)) {
+            continue;
+        }
         let names: Vec<&str> = columns.iter().map(|column| column.column_name.as_str()).collect();
         let values: Vec<String> = columns.iter().map(|column| column.value()).collect();
         let (names, values) = (names.join(", "), values.join(", "));

@@ -17,8 +17,8 @@ pub(super) enum Engine {
 pub(super) struct Statement {
     path: String,
     name: String,
-    /// Whose database has its tables.
-    pub(super) service: String,
+    /// The package it stands in.
+    pub(super) package: String,
     pub(super) text: String,
 }
 
@@ -28,14 +28,14 @@ impl Statement {
         let mut broken = Broken::default();
         let mut all = Vec::new();
         for source in Source::all() {
-            let Some(service) = database_of(&source) else { continue };
+            let Some(package) = package_of(&source) else { continue };
             let texts = source.texts.iter().filter(|text| !text.in_tests);
             for text in texts.filter(|text| PLANNED.iter().any(|begin| text.text.trim_start().starts_with(begin))) {
                 match name_of(&source, text.line) {
                     Some(name) if !text.text.contains('\\') => all.push(Statement {
                         path: source.path.clone(),
                         name: name.to_owned(),
-                        service: service.to_owned(),
+                        package: package.to_owned(),
                         text: text.text.clone(),
                     }),
                     Some(_) | None => {
@@ -78,13 +78,11 @@ impl Statement {
     }
 }
 
-/// The service on whose database the statements of this file are planned. The tables of the two crates are in several; each has
-/// the same.
-fn database_of(source: &Source) -> Option<&str> {
-    if ["crates/outbox/src/", "crates/store/src/"].iter().any(|folder| source.path.starts_with(folder)) {
-        return Some("relationship");
-    }
-    source.service().filter(|_| source.module().first() == Some(&"store"))
+/// The package of this file, if statements may stand in it.
+fn package_of(source: &Source) -> Option<&str> {
+    let serves_stores = ["crates/outbox/src/", "crates/store/src/"].iter().any(|it| source.path.starts_with(it));
+    let in_a_store_room = source.service().is_some() && source.module().first() == Some(&"store");
+    source.path.split('/').nth(1).filter(|_| serves_stores || in_a_store_room)
 }
 
 /// The name of the constant whose text begins in this line: on the same line, or at the end of the one before.
@@ -105,7 +103,7 @@ fn statements_are_found_with_their_names() {
     let statement = Statement {
         path: source.path.clone(),
         name: "B_SQLITE".to_owned(),
-        service: "x".to_owned(),
+        package: "x".to_owned(),
         text: source.texts[1].text.clone(),
     };
     assert_eq!(statement.parameter_count(), 10);
