@@ -187,8 +187,7 @@ impl World {
 
     /// The events that wait for delivery, oldest first.
     pub(crate) async fn events(&self) -> Vec<EventEnvelope> {
-        let settings = store::Settings { connections_max: 1, ..store::Settings::new(self.database.url()) };
-        let pool = store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it");
+        let pool = self.pool().await;
         let mut tx = store::read(&pool).await.expect("a connection is free");
         let payloads: Vec<Vec<u8>> = store::on!(&mut tx, tx => {
             sqlx::query_scalar("SELECT payload FROM outbox ORDER BY time_us").fetch_all(&mut **tx).await.expect("it is there")
@@ -196,6 +195,29 @@ impl World {
         drop(tx);
         pool.close().await;
         payloads.iter().map(|payload| EventEnvelope::decode(payload.as_slice()).expect("an event")).collect()
+    }
+
+    /// Brings the relationships of a customer into a state to which no method leads.
+    pub(crate) async fn bring(&self, customer: &str, state: &str) {
+        const BRING: &str = "UPDATE relationships SET state = $2 WHERE customer = $1";
+        let pool = self.pool().await;
+        let rows = match &pool {
+            store::Pool::Postgres(pool) => {
+                let done = sqlx::query(BRING).bind(customer).bind(state).execute(pool).await;
+                done.expect("it is a state").rows_affected()
+            }
+            store::Pool::Sqlite(pool) => {
+                let done = sqlx::query(BRING).bind(customer).bind(state).execute(pool).await;
+                done.expect("it is a state").rows_affected()
+            }
+        };
+        assert!(rows > 0, "{customer} has no relationship");
+        pool.close().await;
+    }
+
+    async fn pool(&self) -> store::Pool {
+        let settings = store::Settings { connections_max: 1, ..store::Settings::new(self.database.url()) };
+        store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it")
     }
 
     /// Accepts an invitation that asks for these services.
