@@ -15,7 +15,8 @@ use api::relationship::subscription_service_client::SubscriptionServiceClient;
 use clock::{Clock, Time};
 use prost::Message as _;
 use relationship::Relationship;
-use server::{Service as _, Shutdown};
+use server::outbox::{Report, Task};
+use server::{Service as _, Shutdown, StartError};
 use testkit::Database;
 use testkit::certificates::{Authority, Files};
 use testkit::provider::{Identity, NOW_SECONDS, Provider};
@@ -53,6 +54,7 @@ pub(crate) struct World {
     gateway: Channel,
     invitation: Channel,
     database: Database,
+    config: relationship::Config,
 }
 
 impl World {
@@ -65,10 +67,11 @@ impl World {
         if database.is_postgres() {
             Relationship::migrate(config.clone()).await.expect("a fresh database");
         }
-        let running = Relationship::start(config, clock.clone(), Shutdown::new()).await.expect("it starts");
+        let running = Relationship::start(config.clone(), clock.clone(), Shutdown::new()).await.expect("it starts");
         let gateway = connect(running.address, &authority.gateway());
         let invitation = connect(running.address, &authority.service(cloud, "invitation"));
-        let world = World { clock, provider, authority, address: running.address, gateway, invitation, database };
+        let world =
+            World { clock, provider, authority, address: running.address, gateway, invitation, database, config };
         let country = match cloud {
             "china" => "CN",
             "usgov" => "US",
@@ -155,10 +158,14 @@ impl World {
         EstablishmentServiceClient::new(connect(self.address, &self.authority.service(cloud, service)))
     }
 
+    /// What the command `outbox` of this service answers.
+    pub(crate) async fn outbox(&self, task: Task) -> Result<Report, StartError> {
+        Relationship::outbox(self.config.clone(), task).await
+    }
+
     /// The events that wait for delivery, oldest first.
     pub(crate) async fn events(&self) -> Vec<EventEnvelope> {
-        let settings = store::Settings { url: self.database.url().to_owned(), password_file: None, connections_max: 1 };
-        let pool = store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it");
+        let pool = self.pool().await;
         let mut tx = store::read(&pool).await.expect("a connection is free");
         let payloads: Vec<Vec<u8>> = store::on!(&mut tx, tx => {
             sqlx::query_scalar("SELECT payload FROM outbox ORDER BY time_us").fetch_all(&mut **tx).await.expect("it is there")
@@ -166,6 +173,12 @@ impl World {
         drop(tx);
         pool.close().await;
         payloads.iter().map(|payload| EventEnvelope::decode(payload.as_slice()).expect("an event")).collect()
+    }
+
+    /// The database of the service.
+    pub(crate) async fn pool(&self) -> store::Pool {
+        let settings = store::Settings { url: self.database.url().to_owned(), password_file: None, connections_max: 1 };
+        store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it")
     }
 
     /// Accepts an invitation that asks for these services.
