@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["api", "clock", "cloud", "failpoint"]),
     ("postgres", &[]),
     ("testkit", &["postgres"]),
+    // It runs what ships and is not shipped.
+    ("bench", &["api", "clock", "server", "testkit"]),
     ("conformance", &[]),
     ("xtask", &["postgres"]),
 ];
@@ -37,7 +39,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &["api", "bench", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows nothing of them",
     ),
     (
@@ -45,7 +47,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
         &["api", "outbox", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows no message",
     ),
-    ("anyhow", &["xtask", "postgres"], "a library names its errors"),
+    ("anyhow", &["bench", "xtask", "postgres"], "a library names its errors"),
 ];
 
 /// A manifest.
