@@ -10,10 +10,10 @@ SELECT i,
 FROM generate_series(CAST(:first AS BIGINT), CAST(:last AS BIGINT)) AS i;
 
 INSERT INTO customers
-SELECT r.* FROM seeds s CROSS JOIN (SELECT * FROM customers WHERE id = 'template') t,
+SELECT r.* FROM seeds s JOIN customers t ON t.id = 'template',
      LATERAL jsonb_populate_record(t, jsonb_build_object('id', s.customer)) r;
 INSERT INTO relationships
-SELECT r.* FROM seeds s CROSS JOIN (SELECT * FROM relationships WHERE customer = 'template') t,
+SELECT r.* FROM seeds s JOIN relationships t ON t.customer = 'template',
      LATERAL jsonb_populate_record(t, jsonb_build_object('id', s.id || '000000000001', 'customer', s.customer,
          'partner', s.partner)) r;
 INSERT INTO delegations
@@ -22,13 +22,13 @@ SELECT r.* FROM seeds s
      LATERAL jsonb_populate_record(t.row, jsonb_build_object('id', s.id || '00000000001' || t.place, 'customer', s.customer,
          'partner', s.partner, 'relationship', s.id || '000000000001')) r;
 INSERT INTO agreement_acceptances
-SELECT r.* FROM seeds s CROSS JOIN (SELECT * FROM agreement_acceptances WHERE customer = 'template') t,
+SELECT r.* FROM seeds s JOIN agreement_acceptances t ON t.customer = 'template',
      LATERAL jsonb_populate_record(t, jsonb_build_object('id', s.id || '000000000002', 'customer', s.customer)) r;
 INSERT INTO change_order
-SELECT r.* FROM seeds s CROSS JOIN (SELECT * FROM change_order WHERE key = 'customers/template') t,
+SELECT r.* FROM seeds s JOIN change_order t ON t.key = 'customers/template',
      LATERAL jsonb_populate_record(t, jsonb_build_object('key', 'customers/' || s.customer)) r;
 INSERT INTO requests
-SELECT r.* FROM seeds s CROSS JOIN (SELECT * FROM requests WHERE caller = 'customers/template/users/gwen') t,
+SELECT r.* FROM seeds s JOIN requests t ON t.caller = 'customers/template/users/gwen',
      LATERAL jsonb_populate_record(t, jsonb_build_object('caller', 'customers/' || s.customer || '/users/gwen',
          'request_id', s.id || '000000000003')) r;
 COMMIT;

@@ -1,7 +1,7 @@
 //! Callers that wait for each answer before they ask again, and what they saw in a window of time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 
 /// How long callers call before the window opens, as a share of it.
 const WARM_UP: f64 = 0.2;
+/// How often a window without an answer is looked at.
+const POLL: Duration = Duration::from_millis(10);
 
 /// What callers saw in a window.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +52,8 @@ impl Seen {
     }
 }
 
-/// Calls from so many callers at once, each waiting for its answer, for a window of time after a short warm-up. `call` is told
-/// which caller it is. `around` is run when the window opens and when it closes.
+/// Calls from so many callers at once, each waiting for its answer, for a window of time after a short warm-up; it stays open
+/// until there was an answer. `call` is told which caller it is. `around` is run when the window opens and when it closes.
 ///
 /// # Errors
 /// The first call that is refused: a measurement in which calls fail measures something else.
@@ -66,9 +68,11 @@ where
     C: Future<Output = Result<()>> + Send,
 {
     let (open, closed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let answered = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
     for caller in 0..callers {
         let (call, open, closed) = (call.clone(), Arc::clone(&open), Arc::clone(&closed));
+        let answered = Arc::clone(&answered);
         tasks.spawn(async move {
             let mut latencies = Vec::new();
             while !closed.load(Ordering::Relaxed) {
@@ -77,6 +81,7 @@ where
                 let latency = start.elapsed();
                 if open.load(Ordering::Relaxed) && !closed.load(Ordering::Relaxed) {
                     latencies.push(latency);
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
             }
             anyhow::Ok(latencies)
@@ -87,6 +92,13 @@ where
     open.store(true, Ordering::Relaxed);
     let start = Instant::now();
     tokio::time::sleep(window).await;
+    while answered.load(Ordering::Relaxed) == 0 {
+        // Callers end before the window closes only when they are refused.
+        if let Some(refused) = tasks.try_join_next() {
+            refused.context("a caller ended early")??;
+        }
+        tokio::time::sleep(POLL).await;
+    }
     closed.store(true, Ordering::Relaxed);
     let lasted = start.elapsed();
     let after = around()?;

@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(20);
 const TICK_US: f64 = 10_000.0;
 /// Processes that use less than this share of one processor do nothing but wait.
 const QUIET_SHARE: f64 = 0.05;
-const QUIET_WINDOW: Duration = Duration::from_millis(400);
+const QUIET_WINDOW: Duration = Duration::from_millis(250);
 /// How long work may go on behind answers that were given.
 const SETTLE_MAX: Duration = Duration::from_secs(300);
 
