@@ -117,7 +117,11 @@ pub(crate) fn customer_of(number: u64) -> String {
 /// The partner of a seeded relationship, as `seed.sql` has it.
 #[must_use]
 pub(crate) fn partner_of(number: u64) -> String {
-    if number % 10 == 0 { "partner-00".to_owned() } else { format!("partner-{:02}", 1 + number % (PARTNERS - 1)) }
+    if number.is_multiple_of(10) {
+        "partner-00".to_owned()
+    } else {
+        format!("partner-{:02}", 1 + number % (PARTNERS - 1))
+    }
 }
 
 /// Spreads numbers over 32 bits; different ones stay different.
