@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["api", "clock", "cloud", "failpoint"]),
     ("postgres", &[]),
     ("testkit", &["postgres"]),
+    // It runs what ships and is not shipped.
+    ("bench", &["api", "clock", "server", "testkit"]),
     ("conformance", &[]),
     ("xtask", &["postgres"]),
 ];
@@ -38,7 +40,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "server", "delivery", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &["api", "bench", "server", "delivery", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows nothing of them",
     ),
     (
@@ -56,7 +58,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
         ],
         "what is below the calls knows no message",
     ),
-    ("anyhow", &["xtask", "postgres"], "a library names its errors"),
+    ("anyhow", &["bench", "xtask", "postgres"], "a library names its errors"),
 ];
 
 /// A manifest.
