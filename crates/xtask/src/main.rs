@@ -3,6 +3,7 @@
 //! Whatever they fetch or build lands under `target/tools`. They do not release or deploy.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "developer commands talk on the terminal")]
 
+mod chaos;
 mod checkout;
 mod lint;
 mod process;
@@ -21,6 +22,8 @@ usage: cargo xtask <command>
 
   test [arguments]   start PostgreSQL and run every test; arguments go to the test runner
                      in place of `--workspace`, as in `cargo xtask test -p store`
+  chaos [arguments]  break a whole system on PostgreSQL while clients use it, and check what it promises:
+                     `--seed N`, `--rounds N` or `--minutes N`; `--help` tells the rest
   lint               formatting, contract, dependency rules, clippy, documentation
   image              make the final stage of the image around each service and run it (needs buildah)
   ci                 lint, then test, then image
@@ -38,6 +41,10 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let counts = match words.as_slice() {
         ["test", rest @ ..] => test::run(&mut steps, rest),
+        ["chaos", rest @ ..] => {
+            steps.run("chaos", || chaos::run(rest));
+            None
+        }
         ["lint"] => {
             lint::run(&mut steps);
             None

@@ -1,0 +1,1 @@
+//! A disk that fills up under services that keep their data in files.
