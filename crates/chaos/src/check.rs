@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use api::ErrorReason;
 use testkit::records::ABSENT;
+use tokio::task::JoinSet;
 
 pub use world::World;
 
@@ -75,20 +76,40 @@ fn has_code(reason: &str, code: tonic::Code) -> bool {
     reason.is_some_and(|reason| reason.code() == code) || code == tonic::Code::FailedPrecondition
 }
 
+/// Repeats under way at a time.
+const REPEATS: usize = 8;
+
 /// Every change that was answered gives the same answer when it is repeated.
 async fn repeats(client: &Client, calls: &[Call]) -> Vec<String> {
     let mut broken = Vec::new();
-    for call in calls.iter().filter(|call| Kind::CHANGES.contains(&call.kind)) {
-        let Outcome::Answered(first) = &call.outcome else { continue };
-        match client.repeat(call).await {
-            Outcome::Answered(again) if again.message == first.message => {}
-            other => {
-                let kind = call.kind;
-                broken.push(format!("{kind:?} of {} µs, repeated, got another answer: {other:?}", call.begin_us));
-            }
+    let changes = calls.iter().filter(|call| Kind::CHANGES.contains(&call.kind));
+    let mut acknowledged = changes.filter(|call| matches!(call.outcome, Outcome::Answered(_))).cloned();
+    let mut repeating = JoinSet::new();
+    loop {
+        while repeating.len() < REPEATS
+            && let Some(call) = acknowledged.next()
+        {
+            let client = client.clone();
+            repeating.spawn(async move { differs(&client, &call).await });
+        }
+        match repeating.join_next().await {
+            Some(Ok(problem)) => broken.extend(problem),
+            Some(Err(error)) => broken.push(format!("a repeat came to no end: {error}")),
+            None => return broken,
         }
     }
-    broken
+}
+
+/// How the answer to a repeat differs from the first.
+async fn differs(client: &Client, call: &Call) -> Option<String> {
+    let Outcome::Answered(first) = &call.outcome else { return None };
+    match client.repeat(call).await {
+        Outcome::Answered(again) if again.message == first.message => None,
+        other => {
+            let (kind, begin_us) = (call.kind, call.begin_us);
+            Some(format!("{kind:?} of {begin_us} µs, repeated, got another answer: {other:?}"))
+        }
+    }
 }
 
 /// The number in an etag; 0 for what is none.

@@ -191,6 +191,12 @@ impl Cluster {
         std::iter::once(&self.front).chain(self.clouds.iter().flat_map(|cloud| cloud.lines.values()))
     }
 
+    /// How many requests and answers all lines have lost.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.lines().map(Proxy::lost).sum()
+    }
+
     /// The processes of a service of a cloud.
     pub fn replicas(&self, cloud: usize, service: &str) -> impl Iterator<Item = &Slot> {
         self.slots.iter().filter(move |slot| slot.cloud() == Some(cloud) && slot.program() == service)

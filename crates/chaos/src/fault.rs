@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use failpoint::Point;
 use serde_json::json;
 use testkit::proxy::Line;
 use testkit::site::SERVICES;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::cluster::{CLOCK_MAX_SECONDS, Cluster};
 use crate::history::History;
@@ -41,69 +41,100 @@ pub enum Fault {
     RollingRestart,
 }
 
-impl Fault {
-    /// All kinds.
-    pub const ALL: [Fault; 10] = [
-        Fault::Kill,
-        Fault::DieAtPoint,
-        Fault::LoseRequests,
-        Fault::LoseAnswers,
-        Fault::SlowLine,
-        Fault::RefuseLine,
-        Fault::CrashDatabase,
-        Fault::StopDatabase,
-        Fault::JumpClock,
-        Fault::RollingRestart,
-    ];
+/// What happens to processes, one after the other: points and kills come more often than the rest.
+const TO_PROCESSES: [Fault; 10] = [
+    Fault::Kill,
+    Fault::Kill,
+    Fault::DieAtPoint,
+    Fault::DieAtPoint,
+    Fault::DieAtPoint,
+    Fault::CrashDatabase,
+    Fault::StopDatabase,
+    Fault::JumpClock,
+    Fault::JumpClock,
+    Fault::RollingRestart,
+];
+
+/// What happens to lines meanwhile.
+const TO_LINES: [Fault; 6] = [
+    Fault::LoseRequests,
+    Fault::LoseRequests,
+    Fault::LoseAnswers,
+    Fault::LoseAnswers,
+    Fault::SlowLine,
+    Fault::RefuseLine,
+];
+
+/// How many named points a round begins after those of the round before, so that a few rounds try all.
+const POINTS_PER_ROUND: usize = 3;
+/// How long a process has to come to the point it is told to die at.
+const POINT_MAX: Duration = Duration::from_secs(3);
+
+/// How often each fault happened.
+pub type Counts = BTreeMap<&'static str, usize>;
+
+/// Where and when things fail.
+#[derive(Debug)]
+pub struct Plan {
+    /// Makes the plan.
+    pub seed: u64,
+    /// The round.
+    pub round: u64,
 }
 
-/// How many named points a round tries; over so many rounds as make all of them, each is tried.
-const POINTS_PER_ROUND: usize = 4;
-
-/// Lets things fail, one after the other, until the round is over. Returns how often each kind did.
+/// Lets processes and lines fail, each one fault after the other, until the round is over.
 ///
 /// # Errors
 /// When a fault cannot be made or mended, and when a process that was told to end does not end well.
 pub async fn drive(
     cluster: &Arc<Cluster>,
-    seed: u64,
-    round: u64,
+    plan: &Plan,
     history: &Arc<History>,
     is_over: &AtomicBool,
-) -> Result<BTreeMap<String, usize>> {
-    let mut counts = BTreeMap::new();
-    let mut random = Random::at(seed, &[round, u64::MAX]);
-    let mut deck = Vec::new();
+) -> Result<Counts> {
+    let processes = fail(cluster, plan, &TO_PROCESSES, history, is_over);
+    let lines = fail(cluster, plan, &TO_LINES, history, is_over);
+    let (mut counts, more) = tokio::try_join!(processes, lines)?;
+    counts.extend(more);
+    Ok(counts)
+}
+
+async fn fail(
+    cluster: &Arc<Cluster>,
+    plan: &Plan,
+    faults: &[Fault],
+    history: &Arc<History>,
+    is_over: &AtomicBool,
+) -> Result<Counts> {
+    let mut random = Random::at(plan.seed, &[plan.round, u64::MAX, faults.len() as u64]);
     // One order for all rounds of a seed, in which each round goes on about where the one before ended.
     let mut points = Point::ALL;
-    Random::at(seed, &[]).shuffle(&mut points);
-    let first = usize::try_from(round).unwrap_or_default().wrapping_mul(POINTS_PER_ROUND) % points.len();
+    Random::at(plan.seed, &[]).shuffle(&mut points);
+    let first = usize::try_from(plan.round).unwrap_or_default().wrapping_mul(POINTS_PER_ROUND) % points.len();
     points.rotate_left(first);
     let mut points = points.into_iter().cycle();
+    let (mut counts, mut deck) = (Counts::new(), Vec::new());
     while !is_over.load(Ordering::SeqCst) {
         if deck.is_empty() {
-            // A deck holds each fault once, and points and kills more often.
-            deck.extend(Fault::ALL);
-            deck.extend([Fault::DieAtPoint; POINTS_PER_ROUND - 1]);
-            deck.extend([Fault::Kill, Fault::LoseAnswers]);
+            deck.extend_from_slice(faults);
             random.shuffle(&mut deck);
         }
         let Some(fault) = deck.pop() else { break };
-        let what = make(cluster, fault, &mut random, &mut points).await?;
+        let (kind, what) = make(cluster, fault, &mut random, &mut points).await?;
         history.note("fault", &json!(what));
-        *counts.entry(format!("{fault:?}")).or_default() += 1;
+        *counts.entry(kind).or_default() += 1;
         sleep(Duration::from_millis(random.below(200))).await;
     }
     Ok(counts)
 }
 
-/// Makes one fault and, but for clocks, mends it. Returns what it was.
+/// Makes one fault and, but for clocks, mends it. Returns its kind and what it was.
 async fn make(
     cluster: &Arc<Cluster>,
     fault: Fault,
     random: &mut Random,
     points: &mut impl Iterator<Item = Point>,
-) -> Result<String> {
+) -> Result<(&'static str, String)> {
     let lasts = Duration::from_millis(100 + random.below(900));
     let slot = usize::try_from(random.below(cluster.slots.len() as u64)).unwrap_or_default();
     let cloud = usize::try_from(random.below(cluster.clouds.len() as u64)).unwrap_or_default();
@@ -111,7 +142,7 @@ async fn make(
         Fault::Kill => {
             let slot = &cluster.slots[slot];
             slot.kill(lasts);
-            Ok(format!("{} is killed for {lasts:?}", slot.name()))
+            Ok(("killed", format!("{} is killed for {lasts:?}", slot.name())))
         }
         Fault::DieAtPoint => die(cluster, cloud, random, points).await,
         Fault::LoseRequests => weather(cluster, random, Line::LosingRequests(3), lasts).await,
@@ -134,14 +165,15 @@ async fn make(
                 server.start_again()
             });
             restart.await??;
-            Ok(format!("{fault:?} of cloud {cloud} for {lasts:?}"))
+            let kind = if fault == Fault::CrashDatabase { "database crashed" } else { "database stopped" };
+            Ok((kind, format!("{fault:?} of cloud {cloud} for {lasts:?}")))
         }
         Fault::JumpClock => {
             let bound = random.one_of(&[2, 90, 3700, 86_400, CLOCK_MAX_SECONDS]);
             let seconds = i64::try_from(random.below(2 * bound.unsigned_abs() + 1)).unwrap_or_default() - bound;
             let slot = &cluster.slots[slot];
             slot.set_clock(seconds)?;
-            Ok(format!("the clock of {} jumps to {seconds} s", slot.name()))
+            Ok(("clock jumped", format!("the clock of {} jumps to {seconds} s", slot.name())))
         }
         Fault::RollingRestart => {
             let service = random.one_of(&SERVICES);
@@ -154,44 +186,62 @@ async fn make(
                 anyhow::Ok(())
             });
             rolling.await??;
-            Ok(format!("{service} of cloud {cloud} is restarted, one replica after the other"))
+            let what = format!("{service} of cloud {cloud} is restarted, one replica after the other");
+            Ok(("rolling restart", what))
         }
     }
 }
 
 /// Lets a line behave for a while.
-async fn weather(cluster: &Cluster, random: &mut Random, line: Line, lasts: Duration) -> Result<String> {
+async fn weather(
+    cluster: &Cluster,
+    random: &mut Random,
+    line: Line,
+    lasts: Duration,
+) -> Result<(&'static str, String)> {
+    let kind = match line {
+        Line::LosingRequests(_) => "requests lost",
+        Line::LosingAnswers(_) => "answers lost",
+        Line::Slow(_) => "line slow",
+        Line::Refusing => "line down",
+        Line::Good => "line good",
+    };
     let lines: Vec<_> = cluster.lines().collect();
     let place = usize::try_from(random.below(lines.len() as u64)).unwrap_or_default();
     lines[place].set(line);
     sleep(lasts).await;
     lines[place].set(Line::Good);
-    Ok(format!("line {place} is {line:?} for {lasts:?}"))
+    Ok((kind, format!("line {place} is {line:?} for {lasts:?}")))
 }
 
-/// Lets a process die at the next point, and waits a little for it.
+/// Lets the replicas of a service die at the next point, and waits a little until one has. All of them are told to, since a
+/// replica that was just started serves nobody as long as another does.
 async fn die(
     cluster: &Cluster,
     cloud: usize,
     random: &mut Random,
     points: &mut impl Iterator<Item = Point>,
-) -> Result<String> {
-    /// How long the process has to get there.
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let Some(point) = points.next() else { return Ok("no point".to_owned()) };
+) -> Result<(&'static str, String)> {
+    let point = points.next().context("there are points")?;
     let service = passed_by(point, random);
-    let replicas: Vec<_> = cluster.replicas(cloud, service).collect();
-    let slot = replicas[usize::try_from(random.below(replicas.len() as u64)).unwrap_or_default()];
-    let plan = format!("{}:{}", point.name(), 1 + random.below(6));
-    let before = slot.deaths().len();
-    slot.die_at(&plan);
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while slot.deaths().len() == before && tokio::time::Instant::now() < deadline {
+    let plan = format!("{}:{}", point.name(), 1 + random.below(4));
+    let deaths = || cluster.replicas(cloud, service).map(|slot| slot.deaths().len()).sum::<usize>();
+    let before = deaths();
+    for slot in cluster.replicas(cloud, service) {
+        slot.die_at(&plan);
+        // The next is killed once this one can take over; where it cannot yet, the service is down for a while.
+        sleep(Duration::from_millis(random.below(600))).await;
+    }
+    let deadline = Instant::now() + POINT_MAX;
+    while deaths() == before && Instant::now() < deadline {
         sleep(Duration::from_millis(20)).await;
     }
-    let died = slot.deaths().len() > before;
-    slot.disarm();
-    Ok(format!("{} is told to die at {plan}: {}", slot.name(), if died { "it did" } else { "it never came there" }))
+    let died = deaths() > before;
+    for slot in cluster.replicas(cloud, service) {
+        slot.disarm();
+    }
+    let kind = if died { "died at a point" } else { "point not reached" };
+    Ok((kind, format!("{service} of cloud {cloud} is told to die at {plan}: {kind}")))
 }
 
 /// A service that passes this point.

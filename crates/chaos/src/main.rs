@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long, default_value_t = 8)]
     clients: u64,
     /// Operations of each client in a round.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 40)]
     operations: u64,
     /// Nothing fails.
     #[arg(long)]
@@ -112,15 +112,15 @@ fn replay(arguments: &Arguments, seed: u64, round: u64) -> String {
 }
 
 fn tell(report: &Report) {
-    let faults: Vec<String> = report.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let faults: Vec<String> = report.faults.iter().map(|(kind, count)| format!("{kind} {count}×")).collect();
     println!(
-        "round {}: {} calls, {} changes acknowledged, {} refused, {} sent again; faults: {}; quiet after {:.1} s; {:.1} s",
+        "round {}: {} calls, {} changes acknowledged, {} refused, {} sent again; {}; quiet after {:.1} s; {:.1} s",
         report.number,
         report.calls,
         report.acknowledged,
         report.refused,
         report.repeated,
-        if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
+        if faults.is_empty() { "no faults".to_owned() } else { faults.join(", ") },
         report.quiet.as_secs_f64(),
         report.took.as_secs_f64(),
     );

@@ -450,7 +450,9 @@ fn country(policy: &Policy) -> String {
     served.map_or("IT", |country| country.as_str()).to_owned()
 }
 
-fn consent(agreement: &str, version: &str) -> wire::AgreementConsent {
+/// Consent to an agreement, dated when it is taken.
+#[must_use]
+pub fn consent(agreement: &str, version: &str) -> wire::AgreementConsent {
     let signer = wire::Signer {
         first_name: "Gwen".to_owned(),
         last_name: "Sample".to_owned(),

@@ -1,6 +1,5 @@
 //! One round: tenants of its own, clients that use them while things fail, then everything mended and checked.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::check;
 use crate::client::{Actor, CUSTOMERS, Client, PARTNERS, Scene, customer_id, partner_id};
 use crate::cluster::Cluster;
-use crate::fault;
+use crate::fault::{self, Counts};
 use crate::history::{Call, History, Outcome};
 use crate::operation::{Doer, Kind, Operation, new_customer, new_partner};
 use crate::random::Random;
@@ -51,7 +50,7 @@ pub struct Report {
     /// Sent again, over all calls.
     pub repeated: u32,
     /// What failed, by kind.
-    pub faults: BTreeMap<String, usize>,
+    pub faults: Counts,
     /// How long it took until nothing waited, once all was mended.
     pub quiet: Duration,
     /// How long all of it took.
@@ -115,14 +114,17 @@ pub async fn run(cluster: &Arc<Cluster>, settings: &Settings, number: u64) -> Re
     };
     let failing = async {
         if settings.faults {
-            fault::drive(cluster, settings.seed, number, &history, &is_over).await
+            let plan = fault::Plan { seed: settings.seed, round: number };
+            fault::drive(cluster, &plan, &history, &is_over).await
         } else {
-            Ok(BTreeMap::new())
+            Ok(Counts::new())
         }
     };
+    let lost = cluster.lost();
     let (used, faults) = tokio::join!(using, failing);
     used?;
-    let faults = faults?;
+    let mut faults = faults?;
+    faults.insert("connections cut", cluster.lost() - lost);
     cluster.mend().await.context("after the round")?;
     let quiet = cluster.quiet().await?;
     let mut violations = history.problems();
@@ -135,7 +137,7 @@ pub async fn run(cluster: &Arc<Cluster>, settings: &Settings, number: u64) -> Re
 fn report(
     number: u64,
     history: &History,
-    faults: BTreeMap<String, usize>,
+    faults: Counts,
     quiet: Duration,
     took: Duration,
     violations: Vec<String>,
@@ -158,7 +160,10 @@ fn report(
 }
 
 /// Registers the partners and customers of the round.
-async fn prepare(cluster: &Cluster, scene: &Arc<Scene>, history: &Arc<History>, seed: u64) -> Result<()> {
+///
+/// # Errors
+/// When one is not registered.
+pub async fn prepare(cluster: &Cluster, scene: &Arc<Scene>, history: &Arc<History>, seed: u64) -> Result<()> {
     let client = Client::new(cluster, scene, history)?;
     let policy = &cluster.clouds[scene.cloud].policy;
     let mut random = Random::at(seed, &[scene.round, scene.cloud as u64, u64::MAX - 1]);

@@ -134,6 +134,19 @@ impl Slot {
         Ok(())
     }
 
+    /// Waits until it has died at a point more often than this.
+    ///
+    /// # Errors
+    /// When it has not within [`PATIENCE`].
+    pub fn wait_death(&self, before: usize) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.deaths().len() == before {
+            ensure!(Instant::now() < deadline, "{} has not died within {PATIENCE:?}", self.name());
+            std::thread::park_timeout(LOOK);
+        }
+        Ok(())
+    }
+
     /// How often it was started.
     #[must_use]
     pub fn starts(&self) -> usize {

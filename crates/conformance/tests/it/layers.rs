@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["api", "clock", "cloud", "failpoint"]),
     ("postgres", &[]),
     ("testkit", &["postgres"]),
+    ("chaos", &["api", "clock", "cloud", "failpoint", "postgres", "testkit"]),
     ("conformance", &[]),
     ("xtask", &["postgres"]),
 ];
@@ -37,15 +38,15 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &["api", "chaos", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows nothing of them",
     ),
     (
         "prost",
-        &["api", "outbox", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &["api", "chaos", "outbox", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows no message",
     ),
-    ("anyhow", &["xtask", "postgres"], "a library names its errors"),
+    ("anyhow", &["xtask", "postgres", "chaos"], "a library names its errors"),
 ];
 
 /// A manifest.
