@@ -34,11 +34,8 @@ const TOKEN_SECONDS: i64 = 30 * 86_400;
 pub enum Engine {
     /// A PostgreSQL server for each cloud.
     Postgres,
-    /// A file for each service, with so many pages at most.
-    Sqlite {
-        /// The pages; `None` for no bound of our own.
-        pages_max: Option<u32>,
-    },
+    /// A file for each service.
+    Sqlite,
 }
 
 /// What to build.
@@ -243,7 +240,7 @@ impl Cloud {
                 }
                 Some(Mutex::new(server))
             }
-            Engine::Sqlite { .. } => {
+            Engine::Sqlite => {
                 for service in SERVICES {
                     let file = site.file(&format!("{id}-{service}.db"));
                     databases.insert(service, format!("sqlite://{}", file.display()));
@@ -273,7 +270,7 @@ impl Cloud {
                     policy: &self.policy_file,
                     issuer: self.provider.uri(),
                     listen,
-                    database: &self.database(service, shape.engine),
+                    database: &format!("url = \"{}\"\nconnections_max = 6\n", self.databases[service]),
                     peers: &self.lines_from(service),
                     sections: "[process.telemetry]\nlog_format = \"json\"\n",
                 };
@@ -305,15 +302,6 @@ impl Cloud {
         Ok(())
     }
 
-    fn database(&self, service: &str, engine: Engine) -> String {
-        let url = &self.databases[service];
-        let pages = match engine {
-            Engine::Sqlite { pages_max: Some(pages) } => format!("sqlite_pages_max = {pages}\n"),
-            Engine::Sqlite { pages_max: None } | Engine::Postgres => String::new(),
-        };
-        format!("url = \"{url}\"\nconnections_max = 6\n{pages}")
-    }
-
     fn lines_from(&self, from: &str) -> Vec<(&'static str, SocketAddr)> {
         self.lines
             .iter()
@@ -341,6 +329,12 @@ impl Cloud {
             sum += counted.with_context(|| format!("the database of {service} in {} cannot be asked", self.id))?;
         }
         Ok(sum)
+    }
+
+    /// Whether the databases are files.
+    #[must_use]
+    pub fn is_on_files(&self) -> bool {
+        self.server.is_none()
     }
 
     /// The server of the databases.

@@ -12,7 +12,7 @@ use testkit::proxy::Line;
 use testkit::site::SERVICES;
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::{CLOCK_MAX_SECONDS, Cluster};
+use crate::cluster::{CLOCK_MAX_SECONDS, Cloud, Cluster};
 use crate::history::History;
 use crate::random::Random;
 
@@ -37,6 +37,8 @@ pub enum Fault {
     StopDatabase,
     /// The clock of a process jumps.
     JumpClock,
+    /// The disk of a service that keeps its data in a file has no more room.
+    FillDisk,
     /// All replicas of a service are restarted, one after the other.
     RollingRestart,
 }
@@ -51,6 +53,18 @@ const TO_PROCESSES: [Fault; 10] = [
     Fault::CrashDatabase,
     Fault::StopDatabase,
     Fault::JumpClock,
+    Fault::JumpClock,
+    Fault::RollingRestart,
+];
+
+/// What happens to processes that keep their data in files.
+const TO_PROCESSES_ON_FILES: [Fault; 8] = [
+    Fault::Kill,
+    Fault::DieAtPoint,
+    Fault::DieAtPoint,
+    Fault::FillDisk,
+    Fault::FillDisk,
+    Fault::FillDisk,
     Fault::JumpClock,
     Fault::RollingRestart,
 ];
@@ -92,7 +106,9 @@ pub async fn drive(
     history: &Arc<History>,
     is_over: &AtomicBool,
 ) -> Result<Counts> {
-    let processes = fail(cluster, plan, &TO_PROCESSES, history, is_over);
+    let on_files = cluster.clouds.iter().any(Cloud::is_on_files);
+    let to_processes: &[Fault] = if on_files { &TO_PROCESSES_ON_FILES } else { &TO_PROCESSES };
+    let processes = fail(cluster, plan, to_processes, history, is_over);
     let lines = fail(cluster, plan, &TO_LINES, history, is_over);
     let (mut counts, more) = tokio::try_join!(processes, lines)?;
     counts.extend(more);
@@ -174,6 +190,19 @@ async fn make(
             let slot = &cluster.slots[slot];
             slot.set_clock(seconds)?;
             Ok(("clock jumped", format!("the clock of {} jumps to {seconds} s", slot.name())))
+        }
+        Fault::FillDisk => {
+            let service = random.one_of(&SERVICES);
+            // As many pages as there are, or few more: the next rows need others sooner or later.
+            let pages = 1 + random.below(80);
+            for slot in cluster.replicas(cloud, service) {
+                slot.tell(&format!("[database]\nsqlite_pages_max = {pages}\n"));
+            }
+            sleep(3 * lasts).await;
+            for slot in cluster.replicas(cloud, service) {
+                slot.disarm();
+            }
+            Ok(("disk full", format!("{service} of cloud {cloud} has {pages} pages for {:?}", 3 * lasts)))
         }
         Fault::RollingRestart => {
             let service = random.one_of(&SERVICES);

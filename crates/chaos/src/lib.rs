@@ -7,7 +7,6 @@
 pub mod check;
 pub mod client;
 pub mod cluster;
-pub mod disk;
 pub mod fault;
 pub mod history;
 pub mod operation;

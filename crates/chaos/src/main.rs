@@ -11,6 +11,12 @@ use chaos::cluster::{Cluster, Engine, Shape, unlike};
 use chaos::round::{self, Report, Settings};
 use clap::Parser;
 
+/// More broken promises than these are left to the history.
+const SHOWN_MAX: usize = 20;
+
+/// Every so many rounds one is on SQLite files, whose disk fills up.
+const ON_FILES: u64 = 5;
+
 /// Breaks a whole system while many use it, and tells whether it kept its promises.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -73,6 +79,8 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool> {
     let shape =
         Shape { policies: unlike()?.to_vec(), replicas: 2, gateways: 2, engine: Engine::Postgres, logs: logs.clone() };
     let cluster = Arc::new(Cluster::start(&shape).await.context("the system does not start")?);
+    let policies = shape.policies[..1].to_vec();
+    let on_files = Shape { policies, replicas: 1, gateways: 1, engine: Engine::Sqlite, logs: logs.clone() };
     let settings =
         Settings { seed, clients: arguments.clients, operations: arguments.operations, faults: !arguments.calm, logs };
     let end = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
@@ -87,7 +95,12 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool> {
             return Ok(true);
         }
         let replay = replay(arguments, seed, number);
-        let report = round::run(&cluster, &settings, number).await;
+        let report = if number.is_multiple_of(ON_FILES) {
+            let cluster = Cluster::start(&on_files).await.context("the system does not start on files")?;
+            round::run(&Arc::new(cluster), &settings, number).await
+        } else {
+            round::run(&cluster, &settings, number).await
+        };
         let report = report.with_context(|| format!("round {number} of seed {seed}; replay it by `{replay}`"))?;
         tell(&report);
         if !report.violations.is_empty() {
@@ -124,7 +137,7 @@ fn tell(report: &Report) {
         report.quiet.as_secs_f64(),
         report.took.as_secs_f64(),
     );
-    for violation in &report.violations {
+    for violation in report.violations.iter().take(SHOWN_MAX) {
         println!("  BROKEN: {violation}");
     }
 }

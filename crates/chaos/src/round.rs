@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use api::relationship::Delegation;
 use prost::Message as _;
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::check;
@@ -131,6 +132,7 @@ pub async fn run(cluster: &Arc<Cluster>, settings: &Settings, number: u64) -> Re
     for scene in &scenes {
         violations.extend(check::all(cluster, scene, &history).await?);
     }
+    history.note("violations", &json!(violations));
     Ok(report(number, &history, faults, quiet, start.elapsed(), violations))
 }
 

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -50,7 +50,6 @@ struct Shared {
     plan: Plan,
     state: Mutex<State>,
     ends: AtomicBool,
-    starts: AtomicUsize,
     deaths: Mutex<Vec<String>>,
 }
 
@@ -60,6 +59,8 @@ struct State {
     is_ready: bool,
     /// What the next process is told to die at.
     arm: Option<String>,
+    /// What the next process is told besides, as sections of its configuration.
+    besides: String,
     /// What the process was told to die at.
     armed: Option<String>,
     /// Nothing is started before.
@@ -73,14 +74,16 @@ impl Slot {
     /// When its files cannot be written.
     pub fn start(plan: Plan) -> Result<Slot> {
         std::fs::write(plan.folder.join(format!("{}.clock", plan.name)), "0").context("a clock file")?;
-        let state = State { process: None, is_ready: false, arm: None, armed: None, down_until: Instant::now() };
-        let shared = Arc::new(Shared {
-            plan,
-            state: Mutex::new(state),
-            ends: AtomicBool::new(false),
-            starts: AtomicUsize::new(0),
-            deaths: Mutex::default(),
-        });
+        let state = State {
+            process: None,
+            is_ready: false,
+            arm: None,
+            besides: String::new(),
+            armed: None,
+            down_until: Instant::now(),
+        };
+        let shared =
+            Arc::new(Shared { plan, state: Mutex::new(state), ends: AtomicBool::new(false), deaths: Mutex::default() });
         let kept = Arc::clone(&shared);
         let keeper = std::thread::spawn(move || {
             while !kept.ends.load(Ordering::SeqCst) {
@@ -147,12 +150,6 @@ impl Slot {
         Ok(())
     }
 
-    /// How often it was started.
-    #[must_use]
-    pub fn starts(&self) -> usize {
-        self.shared.starts.load(Ordering::SeqCst)
-    }
-
     /// At which points it has died, in order.
     #[must_use]
     pub fn deaths(&self) -> Vec<String> {
@@ -176,21 +173,21 @@ impl Slot {
         self.kill(Duration::ZERO);
     }
 
-    /// Whether the process that runs is told to die, or the next will be.
-    #[must_use]
-    pub fn is_armed(&self) -> bool {
-        let state = self.shared.state();
-        state.arm.is_some() || state.armed.is_some()
+    /// Kills it and starts another, which is told this besides, as sections of its configuration. So are all after it.
+    pub fn tell(&self, besides: &str) {
+        self.shared.state().besides = besides.to_owned();
+        self.kill(Duration::ZERO);
     }
 
-    /// Takes back what it was told to die at.
+    /// Takes back what it was told to die at and whatever it was told besides.
     pub fn disarm(&self) {
-        let was_armed = {
+        let was_told = {
             let mut state = self.shared.state();
             state.arm = None;
-            state.armed.is_some()
+            let besides = std::mem::take(&mut state.besides);
+            state.armed.is_some() || !besides.is_empty()
         };
-        if was_armed {
+        if was_told {
             self.kill(Duration::ZERO);
         }
     }
@@ -263,9 +260,8 @@ impl Shared {
         let Some(process) = &mut state.process else {
             if Instant::now() >= state.down_until {
                 let arm = state.arm.take();
-                state.process = Some(self.launch(arm.as_deref()));
+                state.process = Some(self.launch(arm.as_deref(), &state.besides));
                 state.armed = arm;
-                self.starts.fetch_add(1, Ordering::SeqCst);
             }
             return;
         };
@@ -287,11 +283,11 @@ impl Shared {
         }
     }
 
-    fn launch(&self, die_at: Option<&str>) -> Process {
+    fn launch(&self, die_at: Option<&str>, besides: &str) -> Process {
         let Plan { name, program, config, folder, .. } = &self.plan;
         let section = if *program == "gateway" { "fault_injection" } else { "process.fault_injection" };
         let die_at = die_at.map(|point| format!("die_at = \"{point}\"\n")).unwrap_or_default();
-        let text = format!("[{section}]\nclock_file = \"{}\"\n{die_at}", self.clock().display());
+        let text = format!("[{section}]\nclock_file = \"{}\"\n{die_at}{besides}", self.clock().display());
         let faults = folder.join(format!("{name}-faults.toml"));
         std::fs::write(&faults, text).expect("the folder took files before");
         let path = |path: &PathBuf| path.to_str().expect("a path of text").to_owned();

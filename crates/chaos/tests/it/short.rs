@@ -15,7 +15,7 @@ async fn a_short_run_with_everything_failing_keeps_every_promise() {
     let policies = unlike().expect("the clouds of this checkout")[..1].to_vec();
     let shape = Shape { policies, replicas: 2, gateways: 1, engine: Engine::Postgres, logs: logs.clone() };
     let cluster = Arc::new(Cluster::start(&shape).await.expect("the system starts"));
-    let settings = Settings { seed: SEED, clients: 6, operations: 12, faults: true, logs };
+    let settings = Settings { seed: SEED, clients: 6, operations: 8, faults: true, logs };
     let report = round::run(&cluster, &settings, 1).await.expect("the round comes to its end");
     assert!(report.violations.is_empty(), "{report:#?}");
     assert!(report.acknowledged > 20, "too little was done to prove anything: {report:#?}");
