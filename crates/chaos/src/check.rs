@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use api::ErrorReason;
-use testkit::records::ABSENT;
+use testkit::records::{self, ABSENT};
 use tokio::task::JoinSet;
 
 pub use world::World;
@@ -38,6 +38,10 @@ pub async fn all(cluster: &Cluster, scene: &Arc<Scene>, history: &Arc<History>) 
         if count > 0 {
             broken.push(format!("{count} {}", absent.what));
         }
+    }
+    let (delivered, told) = (cloud.count(&records::DELIVERED).await?, cloud.count(&records::TOLD).await?);
+    if delivered != told {
+        broken.push(format!("{delivered} events were delivered, and {told} are in the history"));
     }
     let world = World::read(&client).await.context("after the round")?;
     let told = Told::of(&calls)?;

@@ -14,7 +14,7 @@ use serde_json::json;
 use testkit::port::Port;
 use testkit::provider::{Identity, Provider};
 use testkit::proxy::{Line, Proxy};
-use testkit::records::{self, Absent};
+use testkit::records::{self, Counted};
 use testkit::site::{SERVICES, Site, Told, Upstreams, peers_of};
 
 use crate::slot::{Plan, Slot};
@@ -318,15 +318,15 @@ impl Cloud {
         self.provider.token_with(identity, claims)
     }
 
-    /// How much there is of what must not be, in all databases it is about.
+    /// How many there are, in all databases it is about.
     ///
     /// # Errors
     /// When a database cannot be asked.
-    pub async fn count(&self, absent: &Absent) -> Result<i64> {
+    pub async fn count(&self, counted: &Counted) -> Result<i64> {
         let mut sum = 0;
-        for service in absent.services {
-            let counted = records::count(&self.databases[service], absent).await;
-            sum += counted.with_context(|| format!("the database of {service} in {} cannot be asked", self.id))?;
+        for service in counted.services {
+            let count = records::count(&self.databases[service], counted).await;
+            sum += count.with_context(|| format!("the database of {service} in {} cannot be asked", self.id))?;
         }
         Ok(sum)
     }

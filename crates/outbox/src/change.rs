@@ -9,9 +9,14 @@ use prost::Message;
 use store::{Failure, HasFailure, Pool, Tx, Work, on};
 use tokio::sync::Notify;
 
-/// Claims a request id. A concurrent claim of the same id waits here until the other transaction ends.
-const CLAIM: &str = "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
-     VALUES ($1, $2, $3, $4, NULL, $5) ON CONFLICT (caller, request_id) DO NOTHING";
+/// Claims a request id. A concurrent claim of the same id waits here until the other transaction ends. How long it is kept is
+/// counted by the clock of the database, which all replicas share, so that no jump of the clock of one makes it forgotten early.
+const CLAIM_POSTGRES: &str = "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
+     VALUES ($1, $2, $3, $4, NULL, CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT))
+     ON CONFLICT (caller, request_id) DO NOTHING";
+const CLAIM_SQLITE: &str = "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
+     VALUES ($1, $2, $3, $4, NULL, CAST(unixepoch('subsec') * 1000000 AS INTEGER))
+     ON CONFLICT (caller, request_id) DO NOTHING";
 const FIND: &str = "SELECT method, digest, answer FROM requests WHERE caller = $1 AND request_id = $2";
 const KEEP: &str = "UPDATE requests SET answer = $3 WHERE caller = $1 AND request_id = $2";
 
@@ -22,7 +27,11 @@ const TAKE_TURN: &str = "INSERT INTO change_order (key, time_us) VALUES ($1, $2)
      RETURNING time_us";
 const END_TURN: &str = "UPDATE change_order SET time_us = $2 WHERE key = $1";
 
-const APPEND: &str = "INSERT INTO outbox (id, key, time_us, payload) VALUES ($1, $2, $3, $4)";
+/// The time orders the events of a key; how long one waits is counted by the clock of the database.
+const APPEND_POSTGRES: &str = "INSERT INTO outbox (id, key, time_us, payload, create_time_us)
+     VALUES ($1, $2, $3, $4, CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT))";
+const APPEND_SQLITE: &str = "INSERT INTO outbox (id, key, time_us, payload, create_time_us)
+     VALUES ($1, $2, $3, $4, CAST(unixepoch('subsec') * 1000000 AS INTEGER))";
 
 /// Where the write-ahead log stands, after the commit. SQLite has one process and no replicas, so nothing is ever behind.
 const POSITION_POSTGRES: &str = "SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT)";
@@ -114,8 +123,12 @@ impl Scope<'_> {
         let time = Time::from_micros(self.now.micros() + self.events);
         self.events += 1;
         let payload = payload(id, time);
+        let append = match self.tx {
+            Tx::Postgres(_) => APPEND_POSTGRES,
+            Tx::Sqlite(_) => APPEND_SQLITE,
+        };
         on!(&mut *self.tx, tx => {
-            sqlx::query(APPEND).bind(id).bind(self.key).bind(time.micros()).bind(payload).execute(&mut **tx).await?;
+            sqlx::query(append).bind(id).bind(self.key).bind(time.micros()).bind(payload).execute(&mut **tx).await?;
         });
         failpoint::reach(Point::ChangeEmitted);
         Ok(())
@@ -127,6 +140,12 @@ impl Outbox {
     #[must_use]
     pub fn new(pool: Pool, clock: Clock) -> Outbox {
         Outbox { pool, clock, wake: Arc::new(Notify::new()) }
+    }
+
+    /// The database it is in, for [`crate::inspect`].
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Makes a change, or returns the first answer when the same request was answered before.
@@ -178,7 +197,7 @@ impl<C: Change> Work for Attempt<'_, C> {
     async fn run(&self, tx: &mut Tx) -> Result<Outcome<C::Answer>, C::Error> {
         failpoint::reach(Point::ChangeBegun);
         if let Some(id) = self.request.id
-            && !claim(tx, self.request, id, self.outbox.clock.now()).await?
+            && !claim(tx, self.request, id).await?
         {
             let answer = first_answer::<C>(tx, self.request, id).await?;
             return Ok(Outcome { answer, emitted: false });
@@ -201,13 +220,16 @@ impl<C: Change> Work for Attempt<'_, C> {
 }
 
 /// False when the id was claimed before.
-async fn claim(tx: &mut Tx, request: &Request<'_>, id: Uuid, now: Time) -> Result<bool, Failure> {
-    let rows = on!(tx, tx => sqlx::query(CLAIM)
+async fn claim(tx: &mut Tx, request: &Request<'_>, id: Uuid) -> Result<bool, Failure> {
+    let claim = match tx {
+        Tx::Postgres(_) => CLAIM_POSTGRES,
+        Tx::Sqlite(_) => CLAIM_SQLITE,
+    };
+    let rows = on!(tx, tx => sqlx::query(claim)
         .bind(request.caller)
         .bind(id)
         .bind(request.method)
         .bind(request.digest.as_slice())
-        .bind(now.micros())
         .execute(&mut **tx)
         .await?
         .rows_affected());

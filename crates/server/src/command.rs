@@ -1,4 +1,4 @@
-//! The command line of every service: serve, migrate, print the configuration.
+//! The command line of every service: serve, migrate, print the configuration, look after the outbox.
 //!
 //! What is wrong with the start is said in one sentence, before a port is bound, with the exit code of usage errors.
 
@@ -12,6 +12,7 @@ use clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Settings};
+use crate::outbox::{self, Report, Task};
 use crate::process::{Running, Shutdown, StartError};
 use crate::{serving, telemetry};
 
@@ -38,6 +39,12 @@ pub trait Service {
 
     /// Brings the service's database to the schema that it was built for.
     fn migrate(config: Self::Config) -> impl Future<Output = Result<(), StartError>> + Send;
+
+    /// Does what an operator asks of the service's outbox. A service that has none says so.
+    fn outbox(config: Self::Config, task: Task) -> impl Future<Output = Result<Report, StartError>> + Send {
+        let _not_needed = (config, task);
+        async { Err(StartError::new(format!("the {} service has no outbox", Self::NAME))) }
+    }
 }
 
 #[derive(Parser)]
@@ -54,10 +61,13 @@ enum Command {
     Migrate(Files),
     /// Prints the configuration that the files and the environment give.
     PrintConfig(Files),
+    /// Shows and mends the outbox, of a service that has one.
+    #[command(subcommand)]
+    Outbox(outbox::Command),
 }
 
 #[derive(Args)]
-struct Files {
+pub(crate) struct Files {
     /// A configuration file; later ones win over earlier ones, variables `MANDATE__SECTION__KEY` over all.
     #[arg(long = "config", value_name = "FILE", required = true, num_args = 1..)]
     config: Vec<PathBuf>,
@@ -81,6 +91,14 @@ pub fn main<S: Service>() -> ExitCode {
             with_runtime::<S, _>(&files, async |config| S::migrate(config).await.map(|()| ExitCode::SUCCESS))
         }
         Command::PrintConfig(files) => print_config::<S>(&files),
+        Command::Outbox(command) => {
+            let (task, files, output) = command.into_task();
+            with_runtime::<S, _>(&files, async |config| {
+                let report = S::outbox(config, task).await?;
+                print(&report.show(output));
+                Ok(ExitCode::SUCCESS)
+            })
+        }
     };
     done.unwrap_or_else(|error| {
         complain(S::NAME, &error);
@@ -97,9 +115,13 @@ fn print_config<S: Service>(files: &Files) -> Result<ExitCode, StartError> {
     let config: S::Config = config::load(&files.config)?;
     let text = toml::to_string_pretty(&config)
         .map_err(|error| StartError::new(format!("the configuration cannot be printed: {error}")))?;
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &str) {
     // Whoever closes the pipe has read enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the configuration and runs work with telemetry around it.

@@ -22,15 +22,30 @@ pub fn attach<T>(response: &mut Response<T>, process: &Process, position: i64) {
     response.metadata_mut().insert(METADATA, token);
 }
 
-/// The position that a read must have reached; 0 when any will do.
+/// What a read must see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// Every change acknowledged before.
+    Latest,
+    /// Every change up to this position.
+    Position(i64),
+    /// Nothing in particular; so also when the caller does not say.
+    Nothing,
+}
+
+/// What a read must see.
 ///
 /// # Errors
 /// What is wrong with the token: it is malformed, or of another cloud or service.
-pub fn required_position(consistency: Option<&Consistency>, process: &Process) -> Result<i64, String> {
-    let Some(Requirement::AtLeastAsFresh(token)) = consistency.and_then(|consistency| consistency.requirement.as_ref())
-    else {
-        return Ok(0);
-    };
+pub fn required(consistency: Option<&Consistency>, process: &Process) -> Result<Required, String> {
+    match consistency.and_then(|consistency| consistency.requirement.as_ref()) {
+        Some(Requirement::FullyConsistent(())) => Ok(Required::Latest),
+        Some(Requirement::AtLeastAsFresh(token)) => position(token, process).map(Required::Position),
+        Some(Requirement::MinimizeLatency(())) | None => Ok(Required::Nothing),
+    }
+}
+
+fn position(token: &str, process: &Process) -> Result<i64, String> {
     let malformed = || format!("use a {METADATA} of this service");
     let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| malformed())?;
     let token = String::from_utf8(token).map_err(|_| malformed())?;

@@ -34,29 +34,33 @@ pub fn unavailable(cloud: &str, dependency: &str, cause: &dyn Error) -> Status {
 
 /// As [`unavailable`], for code that knows no cloud.
 pub(crate) fn unavailable_refusal(dependency: &str, cause: &dyn Error) -> Refusal {
-    tracing::warn!(error = chain(cause), dependency, "a dependency does not answer");
-    let message = format!("{dependency} does not answer; retry with the same request_id");
+    dependency_refusal(dependency, "does not answer", cause)
+}
+
+fn dependency_refusal(dependency: &str, problem: &str, cause: &dyn Error) -> Refusal {
+    tracing::warn!(error = chain(cause), dependency, "a dependency {problem}");
+    let message = format!("{dependency} {problem}; retry with the same request_id");
     Refusal::new(ErrorReason::DependencyUnavailable, "AIP-194", "", message).retry_after(RETRY_AFTER)
 }
 
 /// The answer to a call that the database failed. The failure itself knows whether other calls got in the way of this one, and
-/// whether the database can be reached; anything else is a defect.
+/// what keeps the database from answering for now, as in `does not answer`; anything else is a defect.
 #[must_use]
 pub fn database<F: Error>(
     cloud: &str,
     failure: &F,
     interfered: impl FnOnce(&F) -> bool,
-    unavailable: impl FnOnce(&F) -> bool,
+    unavailable: impl FnOnce(&F) -> Option<&'static str>,
 ) -> Status {
     if interfered(failure) {
         let message = "concurrent changes kept interfering; retry with the same request_id";
         let refusal = Refusal::new(ErrorReason::ConcurrentChange, "AIP-154", "", message);
         return refusal.retry_after(RETRY_AFTER).status(cloud);
     }
-    if unavailable(failure) {
-        return self::unavailable(cloud, "the database", failure);
+    match unavailable(failure) {
+        Some(problem) => dependency_refusal("the database", problem, failure).status(cloud),
+        None => internal(cloud, failure),
     }
-    internal(cloud, failure)
 }
 
 /// The refusal of a call whose time is over.

@@ -11,6 +11,13 @@ pub enum Failure {
     /// The database cannot be reached, or has no connection or time to spare.
     #[error("the database does not answer")]
     Unavailable(#[source] sqlx::Error),
+    /// The database has no room left for changes. Nothing was written; reads still work.
+    #[error("the database has no room left")]
+    Full(#[source] sqlx::Error),
+    /// A position was asked for at which the log of the database has not arrived: it is of another database, or of this one before
+    /// it was restored or lost its newest part.
+    #[error("the log of the database ends before position {0}")]
+    BeyondLog(i64),
     /// The database holds something that this version cannot have written.
     #[error("{table} holds a row that makes no sense: {problem}")]
     Inconsistent {
@@ -36,21 +43,35 @@ impl Failure {
     /// True when running the whole transaction again can help.
     #[must_use]
     pub fn is_interference(&self) -> bool {
+        matches!(self, Failure::Interfered(_))
+    }
+
+    /// What to tell when the database cannot be reached or has nothing to spare, so that the same may work later: the end of a
+    /// sentence that begins with the name of the database. `None` for failures that stay.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<&'static str> {
         match self {
-            Failure::Interfered(_) => true,
-            Failure::Unavailable(_) | Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => {
-                false
-            }
+            Failure::Unavailable(_) => Some("does not answer"),
+            Failure::Full(_) => Some("has no room left, and nothing was changed"),
+            Failure::Interfered(_)
+            | Failure::BeyondLog(_)
+            | Failure::Inconsistent { .. }
+            | Failure::Schema(_)
+            | Failure::Statement(_) => None,
         }
     }
 
-    /// True when the database cannot be reached, or has nothing to spare: the same may work later.
-    #[must_use]
-    pub fn is_unavailable(&self) -> bool {
-        match self {
-            Failure::Unavailable(_) => true,
-            Failure::Interfered(_) | Failure::Inconsistent { .. } | Failure::Schema(_) | Failure::Statement(_) => false,
-        }
+    /// What the transactions got in each other's way by, in a word.
+    pub(crate) fn interference(&self) -> Option<&'static str> {
+        let Failure::Interfered(error) = self else {
+            return None;
+        };
+        let code = error.as_database_error().and_then(|cause| cause.code());
+        Some(match code.as_deref() {
+            Some("40001") => "serialization",
+            Some("40P01") => "deadlock",
+            Some(_) | None => "busy",
+        })
     }
 }
 
@@ -66,24 +87,71 @@ impl HasFailure for Failure {
     }
 }
 
-/// Serialization failure and deadlock in PostgreSQL; a busy or locked database, also after a snapshot, in SQLite.
-const INTERFERENCE: &[&str] = &["40001", "40P01", "5", "6", "261", "517"];
-/// Statement canceled by timeout, lock not available, too many connections, shutting down, starting up.
-const UNAVAILABLE: &[&str] = &["57014", "55P03", "53300", "57P01", "57P02", "57P03"];
+/// What the codes of PostgreSQL mean, by their beginning; the first that fits decides.
+const POSTGRES: &[(&str, Kind)] = &[
+    ("40001", Kind::Interfered),  // serialization failure
+    ("40P01", Kind::Interfered),  // deadlock
+    ("53100", Kind::Full),        // disk full
+    ("53", Kind::Unavailable),    // out of memory, too many connections, another limit
+    ("08", Kind::Unavailable),    // the connection broke
+    ("57P", Kind::Unavailable),   // shutting down, crashed, starting up, database dropped, session idle for too long
+    ("57014", Kind::Unavailable), // canceled by a timeout
+    ("55P03", Kind::Unavailable), // a lock could not be had in time
+    ("25P03", Kind::Unavailable), // the transaction was idle for too long
+    ("25006", Kind::Unavailable), // the server has become a standby, which only reads
+    ("58030", Kind::Unavailable), // reading or writing a file failed
+];
+
+/// What the primary codes of SQLite mean: the low byte of an extended code.
+const SQLITE: &[(u32, Kind)] = &[
+    (5, Kind::Interfered),   // busy, also after a snapshot
+    (6, Kind::Interfered),   // a table is locked
+    (10, Kind::Unavailable), // reading or writing the file failed
+    (13, Kind::Full),        // the disk, or the limit of pages
+    (14, Kind::Unavailable), // the file cannot be opened
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Interfered,
+    Unavailable,
+    Full,
+    Statement,
+}
+
+impl Kind {
+    fn of(code: &str) -> Kind {
+        // Codes of PostgreSQL are five characters long; those of SQLite are numbers below that.
+        let known = if code.len() == 5 {
+            POSTGRES.iter().find(|(prefix, _)| code.starts_with(prefix)).map(|(_, kind)| *kind)
+        } else {
+            let primary = code.parse::<u32>().ok().map(|code| code & 0xff);
+            SQLITE.iter().find(|(known, _)| primary == Some(*known)).map(|(_, kind)| *kind)
+        };
+        known.unwrap_or(Kind::Statement)
+    }
+}
 
 impl From<sqlx::Error> for Failure {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that may grow: all else is a defect of ours")]
     fn from(error: sqlx::Error) -> Failure {
-        match &error {
-            sqlx::Error::Database(cause) => match cause.code() {
-                Some(code) if INTERFERENCE.contains(&code.as_ref()) => Failure::Interfered(error),
-                Some(code) if UNAVAILABLE.contains(&code.as_ref()) => Failure::Unavailable(error),
-                Some(_) | None => Failure::Statement(error),
-            },
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-                Failure::Unavailable(error)
-            }
-            _ => Failure::Statement(error),
+        let kind = match &error {
+            sqlx::Error::Database(cause) => cause.code().map_or(Kind::Statement, |code| Kind::of(&code)),
+            // A server that crashes breaks off in the middle of a message, and of the beginning of a transaction.
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+            _ => Kind::Statement,
+        };
+        match kind {
+            Kind::Interfered => Failure::Interfered(error),
+            Kind::Unavailable => Failure::Unavailable(error),
+            Kind::Full => Failure::Full(error),
+            Kind::Statement => Failure::Statement(error),
         }
     }
 }

@@ -4,13 +4,18 @@
 //! side by side and the reason with them. There is no ORM, no query builder and no SQL made at run time.
 
 mod failure;
+mod measure;
 mod migrate;
 mod pool;
+mod reads;
+mod settings;
 mod transaction;
 
 pub use failure::{Failure, HasFailure};
 pub use migrate::Schema;
-pub use pool::{Pool, Settings};
+pub use pool::Pool;
+pub use reads::{Freshness, Reads};
+pub use settings::{Settings, Unusable};
 pub use transaction::{Tx, Work, read, transaction};
 
 /// Evaluates an expression on whichever engine a [`Pool`] or [`Tx`] is of. The expression is written once and type-checked for

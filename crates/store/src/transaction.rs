@@ -1,11 +1,14 @@
 //! The only ways to touch the database: [`read`] and [`transaction`].
 
 use std::future::Future;
-use std::time::Duration;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::{Duration, Instant};
 
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, SqlSafeStr as _, Sqlite, Transaction};
 use tracing::Instrument as _;
 
+use crate::measure::{self, Named, Outcome};
 use crate::{Failure, HasFailure, Pool};
 
 /// A transaction in progress. Dropped without commit, it is rolled back.
@@ -26,14 +29,14 @@ const CHANGE_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const CHANGE_SQLITE: &str = "BEGIN IMMEDIATE";
 
 /// All statements of a read see one moment. SQLite's plain transaction does that by itself.
-const READ_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(crate) const READ_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const READ_SQLITE: &str = "BEGIN";
 
 impl Tx {
     async fn begin(pool: &Pool) -> Result<Tx, Failure> {
         match pool {
-            Pool::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with(CHANGE_POSTGRES).await?)),
-            Pool::Sqlite(pool) => Ok(Tx::Sqlite(pool.begin_with(CHANGE_SQLITE).await?)),
+            Pool::Postgres(pool) => Ok(Tx::Postgres(begin(measure::acquire(pool).await?, CHANGE_POSTGRES).await?)),
+            Pool::Sqlite(pool) => Ok(Tx::Sqlite(begin(measure::acquire(pool).await?, CHANGE_SQLITE).await?)),
         }
     }
 
@@ -45,14 +48,22 @@ impl Tx {
     }
 }
 
+/// Begins a transaction on a connection of a pool, which gets it back at the end.
+pub(crate) async fn begin<DB: Named>(
+    connection: PoolConnection<DB>,
+    statement: &'static str,
+) -> Result<Transaction<'static, DB>, Failure> {
+    Ok(Transaction::begin(connection, Some(statement.into_sql_str())).await?)
+}
+
 /// Begins a transaction that only reads, in which all statements see the same moment.
 ///
 /// # Errors
 /// [`Failure::Unavailable`] when no connection can be had.
 pub async fn read(pool: &Pool) -> Result<Tx, Failure> {
     match pool {
-        Pool::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with(READ_POSTGRES).await?)),
-        Pool::Sqlite(pool) => Ok(Tx::Sqlite(pool.begin_with(READ_SQLITE).await?)),
+        Pool::Postgres(pool) => Ok(Tx::Postgres(begin(measure::acquire(pool).await?, READ_POSTGRES).await?)),
+        Pool::Sqlite(pool) => Ok(Tx::Sqlite(begin(measure::acquire(pool).await?, READ_SQLITE).await?)),
     }
 }
 
@@ -69,32 +80,46 @@ pub trait Work: Sync {
     fn run(&self, tx: &mut Tx) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
 }
 
-/// Runs work in a transaction and commits it; tries again, eight times at most, when concurrent transactions interfere.
+/// Runs work in a transaction and commits it; tries eight times in all when concurrent transactions interfere.
 ///
 /// # Errors
 /// Whatever the work returns, with nothing written; [`Failure`] when the database fails.
 pub async fn transaction<W: Work>(pool: &Pool, work: &W) -> Result<W::Answer, W::Error> {
     let span = tracing::debug_span!("transaction", db.transaction = W::NAME, tries = tracing::field::Empty);
     async {
+        let begun = Instant::now();
         let mut tries = 1;
         loop {
             let error = match attempt(pool, work).await {
                 Ok(answer) => {
                     tracing::Span::current().record("tries", tries);
+                    measure::ended(W::NAME, Outcome::Committed, begun);
                     return Ok(answer);
                 }
                 Err(error) => error,
             };
-            if tries == TRIES_MAX || !error.failure().is_some_and(Failure::is_interference) {
+            let interference = error.failure().and_then(Failure::interference).filter(|_| tries < TRIES_MAX);
+            let Some(reason) = interference else {
+                let outcome = if error.failure().is_some() { Outcome::Failed } else { Outcome::Refused };
+                measure::ended(W::NAME, outcome, begun);
                 return Err(error);
-            }
-            // Enough for the other transaction to finish; the wait doubles to 128 ms.
-            tokio::time::sleep(Duration::from_millis(1 << tries)).await;
+            };
+            measure::retried(W::NAME, reason);
+            tokio::time::sleep(pause(tries)).await;
             tries += 1;
         }
     }
     .instrument(span)
     .await
+}
+
+/// Enough for the other transaction to finish: up to 2 ms after the first try, doubling to 128 ms after the seventh. Drawn by
+/// chance, so that those that met once do not meet again.
+fn pause(tries: u32) -> Duration {
+    let longest_us = 1000_u64 << tries;
+    // The keys of the standard library's hashing are the one source of chance that needs no crate.
+    let chance = RandomState::new().build_hasher().finish();
+    Duration::from_micros(longest_us / 2 + chance % (longest_us / 2))
 }
 
 async fn attempt<W: Work>(pool: &Pool, work: &W) -> Result<W::Answer, W::Error> {

@@ -68,6 +68,13 @@ impl Database {
         &self.url
     }
 
+    /// The address of the copy of this database on a server that follows its own.
+    #[must_use]
+    pub fn url_on(&self, standby: &postgres::Server) -> String {
+        let name = self.url.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
+        with_database(&standby.url(), name)
+    }
+
     /// Whether it is on PostgreSQL, for the few statements that are a pair.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
@@ -84,6 +91,14 @@ pub async fn postgres() -> Result<Database, Error> {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this variable")]
     let server = std::env::var(SERVER_VARIABLE).map_err(|_| Error::NoServer)?;
     postgres_on(server).await
+}
+
+/// A fresh database on a server of the test's own, which may crash, be followed and come back.
+///
+/// # Errors
+/// When the server makes no database.
+pub async fn postgres_of(server: &postgres::Server) -> Result<Database, Error> {
+    postgres_on(server.url()).await
 }
 
 /// A fresh file in a folder of its own; the file exists and is empty.

@@ -22,4 +22,4 @@ mod tls;
 mod upstream;
 
 pub use config::Config;
-pub use start::{Gateway, start};
+pub use start::{Gateway, start, start_on};

@@ -52,7 +52,11 @@ pub(crate) struct Listener {
 impl Listener {
     /// Binds `address`; port 0 takes any that is free.
     pub(crate) async fn bind(address: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
-        let tcp = TcpListener::bind(address).await?;
+        Listener::new(TcpListener::bind(address).await?, tls)
+    }
+
+    /// Takes what is bound already.
+    pub(crate) fn new(tcp: TcpListener, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
         let address = tcp.local_addr()?;
         Ok(Listener { tcp, address, tls })
     }

@@ -48,19 +48,45 @@ impl Service for Gateway {
 /// # Errors
 /// When the configuration cannot be used, or the port is taken: one sentence.
 pub async fn start(config: Config, clock: Clock, shutdown: Shutdown) -> Result<Running, StartError> {
-    let wrong = |fault: Fault| StartError::new(format!("{}: {}", fault.key, fault.problem));
-    config.check().map_err(wrong)?;
-    server::install_crypto();
-    let clouds = Arc::new(clouds(&config, &clock)?);
+    check(&config)?;
     let public = config.public_tls.as_ref().map(tls::public).transpose()?;
+    let listener = bind("listen", config.listen, public).await?;
+    answer(listener, config, clock, shutdown).await
+}
+
+/// Starts a gateway as [`start`] does, where its port is bound already: whoever chose the port by binding it need not let it go
+/// for a moment. `listen` of the configuration is not used.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(
+    listener: std::net::TcpListener,
+    config: Config,
+    clock: Clock,
+    shutdown: Shutdown,
+) -> Result<Running, StartError> {
+    check(&config)?;
+    let public = config.public_tls.as_ref().map(tls::public).transpose()?;
+    let unusable = |error| StartError::new(format!("the port that was bound cannot be served: {error}"));
+    listener.set_nonblocking(true).map_err(unusable)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(unusable)?;
+    answer(Listener::new(listener, public).map_err(unusable)?, config, clock, shutdown).await
+}
+
+fn check(config: &Config) -> Result<(), StartError> {
+    config.check().map_err(|fault| StartError::new(format!("{}: {}", fault.key, fault.problem)))?;
+    server::install_crypto();
+    Ok(())
+}
+
+async fn answer(listener: Listener, config: Config, clock: Clock, shutdown: Shutdown) -> Result<Running, StartError> {
+    let clouds = Arc::new(clouds(&config, &clock)?);
     let (reporter, health) = tonic_health::server::health_reporter();
     let described = Described::new(clouds.clone(), Arc::new(MarketTable::embedded()));
     let own = Routes::new(health.clone())
         .add_service(CloudServiceServer::new(described))
         .add_service(reflection()?)
         .prepare();
-
-    let listener = bind("listen", config.listen, public).await?;
     let probe = match config.probe_listen {
         Some(address) => Some(bind("probe_listen", address, None).await?),
         None => None,

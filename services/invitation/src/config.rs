@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use server::config::{Common, Fault, FaultInjection, expect_range};
+use server::config::{Common, Fault, FaultInjection};
 use server::peer::PeerSettings;
 use server::telemetry;
 use tonic::codegen::http::Uri;
@@ -38,14 +38,13 @@ pub struct Peers {
 }
 
 /// One for leading the relay, one for what it reads, one for calls.
-const CONNECTIONS_MIN: u64 = 3;
+const CONNECTIONS_MIN: u32 = 3;
 
 impl server::config::Settings for Config {
     fn check(&self) -> Result<(), Fault> {
         self.process.check().map_err(|fault| fault.within("process"))?;
-        let connections_max = u64::from(self.database.connections_max);
-        expect_range("connections_max", connections_max, CONNECTIONS_MIN, 1000)
-            .map_err(|fault| fault.within("database"))?;
+        let checked = self.database.check(CONNECTIONS_MIN);
+        checked.map_err(|unusable| Fault::new(unusable.key, unusable.problem).within("database"))?;
         if is_base(&self.public_uri, self.process.development) {
             return Ok(());
         }

@@ -154,7 +154,7 @@ impl Error {
             Error::Text { link, rule, violations } => text_refused(&link, rule, &violations),
             Error::Peer(status) => return passed_on(status, cloud),
             Error::Store(failure) => {
-                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::unavailable);
             }
         };
         refusal.status(cloud)

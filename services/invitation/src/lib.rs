@@ -8,7 +8,6 @@
 //! holds a live link.
 
 pub mod config;
-mod delivery;
 pub mod domain;
 pub mod error;
 mod rpc;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use api::invitation::invitation_service_server::InvitationServiceServer;
 use clock::Clock;
+use delivery::Delivery;
 use outbox::Outbox;
+use server::outbox::{Report, Task};
 use server::{Peer, Process, Running, Server, Services, Shutdown, StartError};
 use store::Pool;
 
 use crate::config::Config;
-use crate::delivery::Delivery;
 use crate::domain::key::Keys;
 use crate::domain::text::Catalog;
 use crate::rpc::{Calls, Issue};
@@ -35,7 +36,11 @@ impl server::Service for Invitation {
         let pool = Pool::open(&config.database, &schema()).await.map_err(|failure| StartError::database(&failure))?;
         let outbox = Outbox::new(pool.clone(), process.clock.clone());
         let relay = outbox.clone();
-        process.spawn_until_end("relay", async move { relay.relay(&Delivery { notification }).await });
+        let cloud = process.cloud.clone();
+        process.spawn_until_end("relay", async move {
+            let labels = [("service", Self::NAME), ("cloud", cloud.as_str())];
+            relay.relay(&Delivery::to(notification), &labels).await;
+        });
         let issue = Arc::new(Issue { keys, public_uri: config.public_uri, catalog });
         let calls = Calls { process: Arc::clone(&process), pool, outbox, relationship, issue };
         bound.serve(Services::new().with(InvitationServiceServer::new(calls)), &process).await
@@ -45,6 +50,10 @@ impl server::Service for Invitation {
         let migrated = Pool::migrate(&config.database, &schema()).await;
         migrated.map_err(|failure| StartError::database(&failure))?.close().await;
         Ok(())
+    }
+
+    async fn outbox(config: Config, task: Task) -> Result<Report, StartError> {
+        delivery::operate(&config.database, &schema(), task).await
     }
 }
 

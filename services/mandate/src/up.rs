@@ -75,7 +75,7 @@ async fn serve(ground: Ground, started: Instant) -> Result<(), Failure> {
     let issuers = Issuers::open(&ground.data_dir, &clouds, ground.issuer_address()?)
         .map_err(|error| Failure::usage(error.to_string()))?;
     let place = Place::prepare(&ground, &issuers, seconds(&clock))?;
-    let running = Running::start(&place, &clock, end.clone()).await?;
+    let running = Running::start(&place, ground.gateway, &clock, end.clone()).await?;
     let (listener, stop, now) = (listener(ground.issuers)?, end.clone(), clock.clone());
     let serving = issuers.clone();
     end.spawn("issuers", async move {

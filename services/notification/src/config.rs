@@ -54,8 +54,8 @@ impl Watch {
 impl Settings for Config {
     fn check(&self) -> Result<(), Fault> {
         self.process.check().map_err(|fault| fault.within("process"))?;
-        let connections_max = u64::from(self.database.connections_max);
-        expect_range("connections_max", connections_max, 1, 1000).map_err(|fault| fault.within("database"))?;
+        let checked = self.database.check(1);
+        checked.map_err(|unusable| Fault::new(unusable.key, unusable.problem).within("database"))?;
         self.watch.check().map_err(|fault| fault.within("watch"))
     }
 

@@ -66,7 +66,7 @@ impl Error {
                 Refusal::new(Reason::DependencyUnavailable, "AIP-194", "", message).retry_after(RETRY_AFTER)
             }
             Error::Store(failure) => {
-                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::unavailable);
             }
         };
         refusal.status(cloud)

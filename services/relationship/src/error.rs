@@ -143,7 +143,7 @@ impl Error {
                 "another acceptance took the service at the same moment; resolve the invitation again",
             ),
             Error::Store(failure) => {
-                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::is_unavailable);
+                return server::failure::database(cloud, &failure, Failure::is_interference, Failure::unavailable);
             }
         };
         refusal.status(cloud)
@@ -171,9 +171,10 @@ fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refu
             );
             Refusal::new(Reason::PartnerNotActive, "N97", &partner, message)
         }
-        CannotReassign::AlreadyHeld(holder) => {
-            let message = format!("the service is held by {holder}: partners/{to} cannot get it besides");
-            Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message).with("holder", holder)
+        CannotReassign::AlreadyHeld { service, holder } => {
+            let message = format!("{service} is held by {holder}: partners/{to} cannot get it besides");
+            let refusal = Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message);
+            refusal.with("service", service.as_str()).with("holder", holder)
         }
     }
 }
@@ -228,7 +229,8 @@ pub fn condition(
         }
         Obstacle::ServiceUnknown(service) => {
             let remedy = format!("this cloud delegates no service {service}: ask the partner for another link");
-            on_link(Reason::ServiceUnknown, "R36", &remedy)
+            let known: Vec<&str> = policy.services.iter().map(|service| service.id.as_str()).collect();
+            on_link(Reason::ServiceUnknown, "R36", &remedy).with("services", &known.join(","))
         }
         Obstacle::ServiceAlreadyDelegated { service, rule, holder } => {
             let remedy = format!("another partner holds {service}: name {holder} in replace, or remove it first");

@@ -9,7 +9,6 @@
 //! its events.
 
 pub mod config;
-mod delivery;
 pub mod domain;
 pub mod error;
 mod rpc;

@@ -25,7 +25,7 @@ use cloud::TenantId;
 use outbox::{Outbox, Scope};
 use prost::Message;
 use server::{Answer, Answers, Caller, Process};
-use store::{Failure, Pool};
+use store::{Failure, Pool, Reads};
 use tonic::{Request, Status};
 
 use crate::error::Error;
@@ -35,6 +35,7 @@ use crate::error::Error;
 pub(crate) struct Calls {
     pub(crate) process: Arc<Process>,
     pub(crate) pool: Pool,
+    pub(crate) reads: Reads,
     pub(crate) outbox: Outbox,
 }
 

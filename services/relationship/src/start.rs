@@ -10,12 +10,13 @@ use api::relationship::establishment_service_server::EstablishmentServiceServer;
 use api::relationship::relationship_service_server::RelationshipServiceServer;
 use api::relationship::subscription_service_server::SubscriptionServiceServer;
 use clock::Clock;
+use delivery::Delivery;
 use outbox::Outbox;
+use server::outbox::{Report, Task};
 use server::{Peer, Process, Running, Server, Services, Shutdown, StartError};
-use store::Pool;
+use store::{Pool, Reads};
 
 use crate::config::Config;
-use crate::delivery::Delivery;
 use crate::rpc::Calls;
 use crate::store::schema;
 
@@ -33,10 +34,15 @@ impl server::Service for Relationship {
             Peer::connect("notification", &config.peers.notification, &config.process.tls, &process.cloud)?;
         let bound = Server::bind(&config.process).await?;
         let pool = Pool::open(&config.database, &schema()).await.map_err(|failure| StartError::database(&failure))?;
+        let reads = Reads::open(&config.database, &pool).await.map_err(|failure| StartError::database(&failure))?;
         let outbox = Outbox::new(pool.clone(), process.clock.clone());
         let relay = outbox.clone();
-        process.spawn_until_end("relay", async move { relay.relay(&Delivery { notification }).await });
-        let calls = Calls { process: Arc::clone(&process), pool, outbox };
+        let cloud = process.cloud.clone();
+        process.spawn_until_end("relay", async move {
+            let labels = [("service", Self::NAME), ("cloud", cloud.as_str())];
+            relay.relay(&Delivery::to(notification), &labels).await;
+        });
+        let calls = Calls { process: Arc::clone(&process), pool, reads, outbox };
         let services = Services::new()
             .with(RelationshipServiceServer::new(calls.clone()))
             .with(DelegationServiceServer::new(calls.clone()))
@@ -52,5 +58,9 @@ impl server::Service for Relationship {
         let migrated = Pool::migrate(&config.database, &schema()).await;
         migrated.map_err(|failure| StartError::database(&failure))?.close().await;
         Ok(())
+    }
+
+    async fn outbox(config: Config, task: Task) -> Result<Report, StartError> {
+        delivery::operate(&config.database, &schema(), task).await
     }
 }

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("store", &[]),
     ("outbox", &["clock", "failpoint", "store"]),
+    ("delivery", &["api", "clock", "outbox", "server", "store"]),
     ("server", &["api", "clock", "cloud", "failpoint"]),
     ("postgres", &[]),
     ("testkit", &["postgres"]),
@@ -24,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What each service may take of ours.
-const FOR_SERVICES: &[&str] = &["api", "clock", "cloud", "failpoint", "outbox", "server", "store"];
+const FOR_SERVICES: &[&str] = &["api", "clock", "cloud", "delivery", "failpoint", "outbox", "server", "store"];
 
 /// The one package that runs the services, and so may depend on them.
 const RUNS_SERVICES: &str = "mandate";
@@ -38,12 +39,23 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "chaos", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &["api", "chaos", "server", "delivery", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
         "what is below the calls knows nothing of them",
     ),
     (
         "prost",
-        &["api", "chaos", "outbox", "server", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &[
+            "api",
+            "chaos",
+            "outbox",
+            "server",
+            "delivery",
+            "gateway",
+            "invitation",
+            "relationship",
+            "notification",
+            RUNS_SERVICES,
+        ],
         "what is below the calls knows no message",
     ),
     ("anyhow", &["xtask", "postgres", "chaos"], "a library names its errors"),
@@ -232,7 +244,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "rpc",
-        rooms: &["wire", "domain", "store", "error", "config", "delivery"],
+        rooms: &["wire", "domain", "store", "error", "config"],
         packages: Packages::Not(&["sqlx"]),
         promise: "a call orders its steps: put the statement into store",
     },

@@ -8,6 +8,7 @@ mod clouds;
 mod deploy;
 mod layers;
 mod migrations;
+mod mutations;
 mod places;
 mod production;
 mod protos;

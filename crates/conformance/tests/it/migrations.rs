@@ -12,7 +12,7 @@ const TYPES: &[(&str, &str)] =
     &[("UUID", "BLOB"), ("BYTEA", "BLOB"), ("BIGINT", "INTEGER"), ("BOOLEAN", "INTEGER"), ("JSONB", "TEXT")];
 
 /// The tables that `outbox` works on, wherever they are.
-const SHARED_TABLES: &[&str] = &["requests", "change_order", "outbox"];
+const SHARED_TABLES: &[&str] = &["requests", "change_order", "outbox", "outbox_parked", "outbox_delivered"];
 
 /// A statement of a migration.
 #[derive(Clone)]
@@ -64,7 +64,8 @@ impl Statement {
 
     /// The table it is about.
     fn table(&self) -> Option<&str> {
-        self.makes_table().or_else(|| self.makes_index()).map(|(table, _)| table)
+        let altered = || self.text.strip_prefix("ALTER TABLE ")?.split(' ').next();
+        self.makes_table().or_else(|| self.makes_index()).map(|(table, _)| table).or_else(altered)
     }
 
     /// As SQLite would have it.
@@ -276,5 +277,7 @@ fn statements_are_read_as_they_are_meant() {
     let (name, parts) = table.makes_table().expect("it makes one");
     let keys = keys(name, &parts, std::slice::from_ref(&index));
     assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
-    assert_eq!((table.table(), index.table()), (Some("t"), Some("t")));
+    let column = statement("ALTER TABLE t ADD COLUMN d BIGINT");
+    assert_eq!(column.for_sqlite(), "ALTER TABLE t ADD COLUMN d INTEGER");
+    assert_eq!((table.table(), index.table(), column.table()), (Some("t"), Some("t"), Some("t")));
 }

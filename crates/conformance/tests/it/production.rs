@@ -2,7 +2,8 @@
 //! certificates of an authority and tokens of a provider that are none of its own.
 
 mod collector;
+mod feeds;
 mod isolation;
 mod lifecycle;
-mod site;
+pub(crate) mod site;
 mod trace;

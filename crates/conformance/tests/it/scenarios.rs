@@ -18,9 +18,8 @@ mod readme;
 mod reasons;
 mod reflection;
 mod refusal;
-mod repeats;
 mod restart;
-mod system;
+pub(crate) mod system;
 mod texts;
 
 pub(crate) use caller::{Caller, request_id};

@@ -9,7 +9,7 @@ use crate::{Inbox, Tell, outbox, request};
 
 testkit::on_both!(
     events_of_one_key_arrive_in_order,
-    a_refused_delivery_is_tried_again,
+    a_failed_delivery_is_tried_again,
     what_was_delivered_is_not_delivered_again,
     two_relays_deliver_everything,
     what_is_delivered_together_is_bounded_in_bytes,
@@ -43,11 +43,11 @@ async fn events_of_one_key_arrive_in_order(database: Database) {
     }
 }
 
-async fn a_refused_delivery_is_tried_again(database: Database) {
+async fn a_failed_delivery_is_tried_again(database: Database) {
     let outbox = outbox(&database).await;
     outbox.change(&request(None, 0), &Tell::new("customers/c", &["a", "b"])).await.expect("accepted");
     let inbox = Inbox::default();
-    *inbox.refusals.lock().expect("no panic holds it") = 2;
+    *inbox.failures.lock().expect("no panic holds it") = 2;
     let received = inbox.receive(&outbox, 2).await;
     assert_eq!(received.len(), 2, "{received:?}");
 }

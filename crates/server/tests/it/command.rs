@@ -94,6 +94,36 @@ fn what_is_in_the_way_is_one_sentence() {
 }
 
 #[test]
+fn an_outbox_is_asked_in_words_that_fit_and_one_that_is_not_there_is_one_sentence() {
+    let files = Files::new();
+    let config = ["--config", files.config()];
+    let id = "0193b0c4-0000-7000-8000-000000000001";
+    let fitting: [&[&str]; 5] = [
+        &["status"],
+        &["parked", "--output", "json"],
+        &["redrive", "--all"],
+        &["redrive", "--id", id],
+        &["redeliver", "--since", "2026-01-31T08:00:00Z"],
+    ];
+    for words in fitting {
+        let output = run(&[&["outbox"], words, &config].concat());
+        assert_one_sentence(&output, "the bare service has no outbox");
+    }
+    let wrong: [&[&str]; 5] = [
+        &["redrive"],
+        &["redrive", "--all", "--id", id],
+        &["redrive", "--id", "first"],
+        &["redeliver"],
+        &["redeliver", "--since", "yesterday"],
+    ];
+    for words in wrong {
+        let output = run(&[&["outbox"], words, &config].concat());
+        assert_eq!(output.status.code(), USAGE, "{words:?}");
+        assert!(!String::from_utf8(output.stderr).unwrap().contains("no outbox"), "{words:?} was understood");
+    }
+}
+
+#[test]
 fn the_merged_configuration_is_printed() {
     let files = Files::new();
     let output = bare()

@@ -207,11 +207,17 @@ impl Draft {
                 continue;
             };
             if part.kind != Kind::Editable {
-                violations.push(Violation::FixedTextChanged { paragraph, position: None });
+                violations.push(Violation::FixedTextChanged { paragraph, position: self.start_of(part) });
             }
             violations.extend(refusal_of_text(edit));
         }
         violations
+    }
+
+    /// Where a part starts in the plain text, in characters from 0.
+    fn start_of(&self, part: &Part) -> usize {
+        let before = self.parts.iter().take_while(|other| other.paragraph != part.paragraph);
+        before.map(|other| other.text.chars().count() + PARAGRAPH_BREAK.len()).sum()
     }
 
     fn edited(&self, edits: &[Edit]) -> Self {

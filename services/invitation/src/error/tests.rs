@@ -12,7 +12,7 @@ fn text(rule: EditRule, violations: &[Violation]) -> Status {
 
 #[test]
 fn a_text_that_breaks_the_rule_says_which_and_where() {
-    let fixed = Violation::FixedTextChanged { paragraph: 3, position: Some(17) };
+    let fixed = Violation::FixedTextChanged { paragraph: 3, position: 17 };
     let refused = text(EditRule::FirstTwoParagraphs, &[fixed, Violation::LinkMissing]);
     let info = refused.get_details_error_info().unwrap();
     assert_eq!((refused.code(), info.reason.as_str()), (Code::InvalidArgument, "FIXED_TEXT_CHANGED"));
@@ -40,7 +40,7 @@ fn each_violation_has_its_reason_and_its_rule() {
 
 #[test]
 fn a_broken_rule_comes_before_a_malformed_edit() {
-    let fixed = Violation::FixedTextChanged { paragraph: 3, position: None };
+    let fixed = Violation::FixedTextChanged { paragraph: 3, position: 17 };
     let refused = text(EditRule::FirstTwoParagraphs, &[Violation::ParagraphRepeated { paragraph: 1 }, fixed]);
     assert_eq!(refused.get_details_error_info().unwrap().reason, "FIXED_TEXT_CHANGED");
 }

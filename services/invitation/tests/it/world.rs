@@ -166,7 +166,7 @@ impl World {
 }
 
 pub(crate) fn store_settings(database: &Database) -> ::store::Settings {
-    ::store::Settings { url: database.url().to_owned(), password_file: None, connections_max: 10 }
+    ::store::Settings::new(database.url())
 }
 
 fn tls(files: Files) -> Tls {

@@ -26,8 +26,8 @@ pub(super) struct Ground {
     pub(super) policies: Vec<CloudPolicy>,
     /// What time it is.
     pub(super) clock: Clock,
-    /// Where the gateway will listen.
-    pub(super) gateway: SocketAddr,
+    /// Where the gateway will answer.
+    pub(super) gateway: TcpListener,
     /// Where the issuers will answer.
     pub(super) issuers: TcpListener,
     _lock: File,
@@ -52,10 +52,17 @@ impl Ground {
         expect_ours(&data_dir)?;
         private_file::folder(&data_dir).map_err(|error| Failure::usage(error.to_string()))?;
         let lock = lock(&data_dir)?;
-        // The gateway binds its port itself. It is held here until the other one is found free, too, so that the two differ.
         let gateway = bind("--port", options.gateway_address())?;
         let issuers = bind("--issuer-port", options.issuer_address())?;
-        Ok(Ground { data_dir, policies, clock, gateway: address(&gateway)?, issuers, _lock: lock })
+        Ok(Ground { data_dir, policies, clock, gateway, issuers, _lock: lock })
+    }
+
+    /// Where the gateway answers.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(super) fn gateway_address(&self) -> Result<SocketAddr, Failure> {
+        address(&self.gateway)
     }
 
     /// Where the issuers answer.

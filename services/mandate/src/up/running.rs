@@ -1,5 +1,6 @@
 //! The processes of all clouds and the gateway, started in the order in which they need each other and ended in the other.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use clock::Clock;
@@ -28,14 +29,19 @@ struct Tiers {
 }
 
 impl Running {
-    /// Starts everything; returns once all of it answers. When a part fails later, `end` begins.
+    /// Starts everything, the gateway at a port that is bound already; returns once all of it answers. When a part fails later, `end` begins.
     ///
     /// # Errors
     /// The sentence of the first process that could not start. Nothing runs then.
-    pub(super) async fn start(place: &Place, clock: &Clock, end: Shutdown) -> Result<Running, Failure> {
+    pub(super) async fn start(
+        place: &Place,
+        gateway: TcpListener,
+        clock: &Clock,
+        end: Shutdown,
+    ) -> Result<Running, Failure> {
         let tiers = Tiers { front: Shutdown::new(), invitation: Shutdown::new(), relationship: Shutdown::new() };
         let running = Running { tiers };
-        if let Err(failure) = running.launch(place, clock).await {
+        if let Err(failure) = running.launch(place, gateway, clock).await {
             running.end().await;
             return Err(failure);
         }
@@ -53,7 +59,7 @@ impl Running {
         Ok(running)
     }
 
-    async fn launch(&self, place: &Place, clock: &Clock) -> Result<(), Failure> {
+    async fn launch(&self, place: &Place, gateway: TcpListener, clock: &Clock) -> Result<(), Failure> {
         let mut starting = JoinSet::new();
         for (index, cloud) in place.clouds.iter().cloned().enumerate() {
             let (tiers, clock) = (self.tiers.clone(), clock.clone());
@@ -66,7 +72,7 @@ impl Running {
         }
         let upstreams: Vec<Addresses> = upstreams.into_iter().flatten().collect();
         let config = place.gateway(&upstreams);
-        gateway::Gateway::start(config, clock.clone(), self.tiers.front.clone()).await?;
+        gateway::start_on(gateway, config, clock.clone(), self.tiers.front.clone()).await?;
         Ok(())
     }
 

@@ -76,7 +76,8 @@ impl Place {
                 authority: authority.ca_pem_path(),
             })
         };
-        let public_uri = format!("http://{}", ground.gateway);
+        let gateway = ground.gateway_address()?;
+        let public_uri = format!("http://{gateway}");
         let mut clouds = Vec::new();
         for cloud in &ground.policies {
             let folder = ground.data_dir.join(&cloud.id);
@@ -99,7 +100,7 @@ impl Place {
             public_uri,
             data_dir: ground.data_dir.clone(),
             clouds,
-            gateway: ground.gateway,
+            gateway,
             gateway_tls: tls(&Workload::gateway(TRUST_DOMAIN))?,
         })
     }
@@ -184,11 +185,8 @@ impl CloudPlace {
     fn database(&self, service: &str) -> store::Settings {
         let file = self.folder.join(format!("{service}.db"));
         let path = file.to_string_lossy();
-        store::Settings {
-            url: format!("sqlite://{}", utf8_percent_encode(&path, PATH)),
-            password_file: None,
-            connections_max: CONNECTIONS_MAX,
-        }
+        let url = format!("sqlite://{}", utf8_percent_encode(&path, PATH));
+        store::Settings { connections_max: CONNECTIONS_MAX, ..store::Settings::new(url) }
     }
 
     /// A service of this cloud, which must prove to be it.

@@ -5,6 +5,7 @@
 mod feed;
 mod ingest;
 mod kept;
+mod relay;
 mod rpc_event;
 mod rpc_ingest;
 mod rpc_watch;

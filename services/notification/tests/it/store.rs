@@ -22,7 +22,7 @@ testkit::on_both!(
 );
 
 async fn open(database: &Database) -> Pool {
-    let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 8 };
+    let settings = Settings { connections_max: 8, ..Settings::new(database.url()) };
     Pool::migrate(&settings, &schema()).await.unwrap()
 }
 

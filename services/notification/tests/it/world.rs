@@ -8,8 +8,11 @@ use api::notification::event_service_client::EventServiceClient;
 use api::notification::ingest_service_client::IngestServiceClient;
 use api::notification::{Event, EventEnvelope, IngestEventsRequest};
 use clock::{Clock, Time, Uuid};
+use cloud::CloudId;
 use notification::{Config, Notification};
-use server::{Service as _, Shutdown};
+use server::config::Tls;
+use server::peer::PeerSettings;
+use server::{Peer, Service as _, Shutdown};
 use testkit::Database;
 use testkit::certificates::{Authority, Files};
 use testkit::provider::{Identity, NOW_SECONDS, Provider};
@@ -101,6 +104,16 @@ impl World {
     /// The relationship service.
     pub(crate) fn relationship(&self) -> Ingest {
         self.relationship_at(self.address)
+    }
+
+    /// This service, as the relay of the relationship service reaches it.
+    pub(crate) fn peer(&self) -> Peer {
+        let files = self.authority.service("public", "relationship");
+        let tls =
+            Tls { certificate: files.certificate.clone(), key: files.key.clone(), authority: files.authority.clone() };
+        let settings =
+            PeerSettings { uri: format!("https://{}", self.address), server_name: Some("localhost".to_owned()) };
+        Peer::connect("notification", &settings, &tls, &CloudId::parse("public").unwrap()).unwrap()
     }
 
     fn ingest_at(&self, address: SocketAddr, files: &Files) -> Ingest {

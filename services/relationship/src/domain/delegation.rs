@@ -124,9 +124,13 @@ pub enum CannotReassign {
     NoRelationship,
     /// The other partner is suspended, or has not signed the contract of the cloud.
     ReceiverMayNotAct,
-    /// The other partner holds the service already, or a third one does where it has one holder (R24); by the delegation of
-    /// this name.
-    AlreadyHeld(String),
+    /// The other partner holds the service already, or a third one does where it has one holder (R24).
+    AlreadyHeld {
+        /// The service.
+        service: ServiceId,
+        /// The name of the delegation by which it is held.
+        holder: String,
+    },
 }
 
 /// What a hand-over meets.
@@ -163,7 +167,7 @@ pub fn reassign(
     let on_service = over.active.iter().filter(|other| other.state == State::Active && other.service == held.service);
     let mut others = on_service.filter(|other| other.partner == receiver.partner || other.id != held.id);
     if let Some(other) = others.find(|other| other.partner == receiver.partner || (exclusive && other.exclusive)) {
-        return Err(CannotReassign::AlreadyHeld(other.name()));
+        return Err(CannotReassign::AlreadyHeld { service: other.service.clone(), holder: other.name() });
     }
     let granted = Delegation {
         id,

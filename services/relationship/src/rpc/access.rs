@@ -9,7 +9,8 @@ use api::relationship::access_explanation;
 use api::rule::PrincipalKind;
 use cloud::{DelegableService, ServiceId, TenantId};
 use server::Caller;
-use store::Tx;
+use server::consistency::Required;
+use store::{Failure, Freshness, Tx};
 
 use super::{Calls, View, view_of};
 use crate::domain::access::{self, Action, Facts, TargetKind};
@@ -33,10 +34,7 @@ pub(super) async fn check_access(
 ) -> Result<wire::CheckAccessResponse, Error> {
     let question = convert::question(&request)?;
     expect_entitled(&calls, &caller, &question)?;
-    // Reads go to the database that takes the writes, which is ahead of every token it has given.
-    server::consistency::required_position(request.consistency.as_ref(), &calls.process)
-        .map_err(|problem| Error::invalid("consistency.at_least_as_fresh", problem))?;
-    let mut tx = store::read(&calls.pool).await?;
+    let mut tx = read_as_fresh(&calls, request.consistency.as_ref()).await?;
     let relationships = relationship::in_force(&mut tx, &question.customer, &question.partner).await?;
     // Without a relationship the answer is no, and tells nothing of what the customer has (I12).
     let Some(relationship) = relationships.first() else {
@@ -62,6 +60,25 @@ pub(super) async fn check_access(
         agreement_accepted: agreed(&calls, &mut tx, &question.customer).await?,
     };
     Ok(answer(&calls, &question.partner, question.action, &held, (service, subscription.as_ref())))
+}
+
+/// Begins a read that sees what the caller requires.
+async fn read_as_fresh(calls: &Calls, consistency: Option<&wire::Consistency>) -> Result<Tx, Error> {
+    let refuse = |problem: String| Error::invalid("consistency.at_least_as_fresh", problem);
+    let freshness = match server::consistency::required(consistency, &calls.process).map_err(refuse)? {
+        Required::Latest => Freshness::Latest,
+        Required::Position(position) => Freshness::AtLeast(position),
+        Required::Nothing => Freshness::Any,
+    };
+    match calls.reads.begin(freshness).await {
+        Ok(tx) => Ok(tx),
+        Err(Failure::BeyondLog(_)) => Err(refuse(
+            "the database was restored or replaced since this token was given, and may lack its change; drop the token, \
+             look whether the change is there, and use fully_consistent"
+                .to_owned(),
+        )),
+        Err(failure) => Err(failure.into()),
+    }
 }
 
 /// Lets in workloads that check access, a partner that asks about itself, a customer that asks about its own tenant.

@@ -102,6 +102,10 @@ impl outbox::Change for Update<'_> {
                 let fields = super::directory::fields(self.request.update_mask.as_ref(), convert::FIELDS)?;
                 convert::merged(found, self.from, &fields)?
             }
+            // Whoever has read an etag has read a subscription, and this is not it.
+            None if self.request.allow_missing && !self.from.etag.is_empty() => {
+                return Err(Error::EtagMismatch(self.from.name.clone()));
+            }
             None if self.request.allow_missing => convert::merged(self.blank()?, self.from, convert::FIELDS)?,
             None => return Err(Error::NotFound(self.from.name.clone())),
         };

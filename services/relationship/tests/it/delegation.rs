@@ -3,6 +3,7 @@
 use api::relationship as wire;
 use testkit::Database;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::world::{OPERATOR, World, admin, agent, reader, told};
 
@@ -103,10 +104,13 @@ async fn r46_the_receiver_needs_a_relationship_and_must_not_hold_the_service(dat
     assert_eq!((code, reason.as_str(), rule.as_str()), (Code::FailedPrecondition, "RELATIONSHIP_REQUIRED", "R46"));
     assert_eq!(resource, "partners/birchwood");
 
-    granted(&world, "birchwood").await; // the public cloud allows two holders
+    let theirs = granted(&world, "birchwood").await; // the public cloud allows two holders
     let to_holder =
         world.delegations().reassign_delegation(world.by(admin("cedar"), reassign(&held.name, "birchwood"))).await;
-    assert_eq!(told(&to_holder.expect_err("held already")).1, "SERVICE_ALREADY_DELEGATED");
+    let refused = to_holder.expect_err("held already");
+    assert_eq!(told(&refused).1, "SERVICE_ALREADY_DELEGATED");
+    let metadata = refused.get_details_error_info().expect("every refusal has it").metadata;
+    assert_eq!((&metadata["service"], &metadata["holder"]), (&theirs.service, &theirs.name));
     let to_itself =
         world.delegations().reassign_delegation(world.by(admin("cedar"), reassign(&held.name, "alpenglow"))).await;
     assert_eq!(told(&to_itself.expect_err("held already")).1, "SERVICE_ALREADY_DELEGATED");

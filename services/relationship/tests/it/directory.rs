@@ -145,6 +145,10 @@ async fn subscriptions_are_fed_and_read_by_the_parties(database: Database) {
     assert_eq!(told(&missing.expect_err("not there")).1, "RESOURCE_NOT_FOUND");
     let unknown = world.subscriptions().update_subscription(world.by(OPERATOR, update(true, "telegraph"))).await;
     assert_eq!(told(&unknown.expect_err("no such service")).1, "SERVICE_UNKNOWN");
+    let mut seen_before = update(true, "office-365");
+    seen_before.subscription.iter_mut().for_each(|subscription| subscription.etag = "v1".to_owned());
+    let gone = world.subscriptions().update_subscription(world.by(OPERATOR, seen_before)).await;
+    assert_eq!(told(&gone.expect_err("what was read is not what would be made")).1, "ETAG_MISMATCH", "AIP-154");
     let written =
         world.subscriptions().update_subscription(world.by(OPERATOR, update(true, "office-365"))).await.expect("fed");
     assert_eq!(written.into_inner().etag, "v1");

@@ -6,6 +6,7 @@ use api::relationship as wire;
 use testkit::Database;
 use tokio::task::JoinSet;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::world::{World, admin, agent, establish, invitation, reader, reasons, told};
 
@@ -18,6 +19,7 @@ testkit::on_both!(
     r44_only_an_administrator_of_that_customer_accepts,
     r24_a_hundred_acceptances_of_one_service_leave_one_holder,
     r24_the_holder_can_be_replaced_in_the_same_step,
+    r36_a_service_that_the_cloud_does_not_delegate_is_refused_with_those_that_it_does,
     validate_only_writes_nothing,
     a_repeated_acceptance_gets_the_first_answer,
     internal_methods_are_for_the_invitation_service_of_the_same_cloud_only,
@@ -166,6 +168,15 @@ async fn r24_a_hundred_acceptances_of_one_service_leave_one_holder(database: Dat
         }
     }
     assert_eq!((holders, refusals), (1, 99));
+}
+
+async fn r36_a_service_that_the_cloud_does_not_delegate_is_refused_with_those_that_it_does(database: Database) {
+    let world = World::start("public", database).await;
+    let refused = world.accept("cedar", "alpenglow", &["telegraph"]).await.expect_err("no such service");
+    let (code, reason, rule, _) = told(&refused);
+    assert_eq!((code, reason.as_str(), rule.as_str()), (Code::FailedPrecondition, "SERVICE_UNKNOWN", "R36"));
+    let metadata = refused.get_details_error_info().expect("every refusal has it").metadata;
+    assert!(metadata["services"].split(',').any(|service| service == "office-365"), "{metadata:?}");
 }
 
 async fn r24_the_holder_can_be_replaced_in_the_same_step(database: Database) {

@@ -1,6 +1,7 @@
 //! The relationship service on the wire, over mTLS, on both engines.
 
 mod access;
+mod database;
 mod delegation;
 mod directory;
 mod establishment;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use api::notification::EventEnvelope;
 use api::relationship as wire;
@@ -53,22 +54,37 @@ pub(crate) struct World {
     gateway: Channel,
     invitation: Channel,
     database: Database,
+    cloud: String,
+    shutdown: Shutdown,
 }
 
 impl World {
     /// The service of a cloud, with two partners and two customers of the same market, all in order.
     pub(crate) async fn start(cloud: &str, database: Database) -> World {
+        World::start_with(cloud, database, |_| {}).await
+    }
+
+    /// As [`World::start`], with changes to what the service is told of its database.
+    pub(crate) async fn start_with(
+        cloud: &str,
+        database: Database,
+        change: impl FnOnce(&mut store::Settings),
+    ) -> World {
         server::install_crypto();
         let (provider, authority) = (Provider::start().await, Authority::new());
-        let config = config(cloud, &provider, &authority.service(cloud, "relationship"), database.url());
+        let mut config = config(cloud, &provider, &authority.service(cloud, "relationship"), database.url());
+        change(&mut config.database);
         let clock = Clock::manual(Time::from_seconds(NOW_SECONDS));
         if database.is_postgres() {
             Relationship::migrate(config.clone()).await.expect("a fresh database");
         }
-        let running = Relationship::start(config, clock.clone(), Shutdown::new()).await.expect("it starts");
+        let shutdown = Shutdown::new();
+        let running = Relationship::start(config, clock.clone(), shutdown.clone()).await.expect("it starts");
         let gateway = connect(running.address, &authority.gateway());
         let invitation = connect(running.address, &authority.service(cloud, "invitation"));
-        let world = World { clock, provider, authority, address: running.address, gateway, invitation, database };
+        let (address, cloud) = (running.address, cloud.to_owned());
+        let world = World { clock, provider, authority, address, gateway, invitation, database, cloud, shutdown };
+        let cloud = world.cloud.as_str();
         let country = match cloud {
             "china" => "CN",
             "usgov" => "US",
@@ -82,6 +98,20 @@ impl World {
             world.register_customer(customer, country).await;
         }
         world
+    }
+
+    /// Ends the service, and starts it again on the same database with these changes.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut store::Settings)) {
+        self.shutdown.begin();
+        assert!(self.shutdown.drained(Duration::from_secs(10)).await, "nothing keeps it");
+        let files = self.authority.service(&self.cloud, "relationship");
+        let mut config = config(&self.cloud, &self.provider, &files, self.database.url());
+        change(&mut config.database);
+        self.shutdown = Shutdown::new();
+        let running = Relationship::start(config, self.clock.clone(), self.shutdown.clone()).await.expect("it starts");
+        self.address = running.address;
+        self.gateway = connect(running.address, &self.authority.gateway());
+        self.invitation = connect(running.address, &self.authority.service(&self.cloud, "invitation"));
     }
 
     pub(crate) async fn register_partner(&self, id: &str, country: &str, contract: &str) -> wire::Partner {
@@ -157,7 +187,7 @@ impl World {
 
     /// The events that wait for delivery, oldest first.
     pub(crate) async fn events(&self) -> Vec<EventEnvelope> {
-        let settings = store::Settings { url: self.database.url().to_owned(), password_file: None, connections_max: 1 };
+        let settings = store::Settings { connections_max: 1, ..store::Settings::new(self.database.url()) };
         let pool = store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it");
         let mut tx = store::read(&pool).await.expect("a connection is free");
         let payloads: Vec<Vec<u8>> = store::on!(&mut tx, tx => {

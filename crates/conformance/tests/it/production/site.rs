@@ -119,13 +119,12 @@ impl Site {
 
     /// A connection to a service itself, as the gateway makes it.
     pub(crate) fn direct(&self, address: SocketAddr) -> Channel {
-        let files = self.files.authority().gateway();
-        let tls = ClientTlsConfig::new()
-            .domain_name("localhost")
-            .ca_certificate(Certificate::from_pem(Files::read(&files.authority)))
-            .identity(ClientIdentity::from_pem(Files::read(&files.certificate), Files::read(&files.key)));
-        let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("an address makes a URI");
-        endpoint.tls_config(tls).expect("the files are certificates").connect_lazy()
+        connection(address, &self.files.authority().gateway())
+    }
+
+    /// A connection to a service itself, as another service of its cloud makes it.
+    pub(crate) fn as_peer(&self, instance: &Instance, peer: &str, address: SocketAddr) -> Channel {
+        connection(address, &self.files.authority().service(instance.cloud, peer))
     }
 }
 
@@ -155,6 +154,16 @@ pub(crate) const AGENT: Identity<'static> =
 /// A global administrator of a customer.
 pub(crate) fn admin(customer: &str) -> Identity<'_> {
     Identity { kind: "customer", tenant: customer, subject: "gwen", roles: &["global_admin"] }
+}
+
+/// A connection that proves itself by these files.
+fn connection(address: SocketAddr, files: &Files) -> Channel {
+    let tls = ClientTlsConfig::new()
+        .domain_name("localhost")
+        .ca_certificate(Certificate::from_pem(Files::read(&files.authority)))
+        .identity(ClientIdentity::from_pem(Files::read(&files.certificate), Files::read(&files.key)));
+    let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("an address makes a URI");
+    endpoint.tls_config(tls).expect("the files are certificates").connect_lazy()
 }
 
 fn policy(cloud: &str) -> PathBuf {

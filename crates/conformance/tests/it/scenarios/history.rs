@@ -18,11 +18,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The next events of a feed after a sequence, as many as these, watched as they come.
 pub(crate) async fn watched(caller: &Caller, feed: &str, after_sequence: i64, count: usize) -> Vec<Event> {
+    watched_until(caller, feed, after_sequence, |events| events.len() >= count).await
+}
+
+/// The next events of a feed after a sequence, watched as they come until there are enough.
+pub(crate) async fn watched_until(
+    caller: &Caller,
+    feed: &str,
+    after_sequence: i64,
+    is_enough: impl Fn(&[Event]) -> bool,
+) -> Vec<Event> {
     let request = WatchEventsRequest { parent: feed.to_owned(), after_sequence };
     let mut events = Vec::new();
     let watching = async {
         let mut stream = caller.events().watch_events(request).await.expect("its own feed").into_inner();
-        while events.len() < count {
+        while !is_enough(&events) {
             let answer = stream.message().await.expect("the stream lives").expect("and goes on");
             match answer.response.expect("an event or a sign of life") {
                 Watched::Event(event) => events.push(event),
@@ -31,7 +41,7 @@ pub(crate) async fn watched(caller: &Caller, feed: &str, after_sequence: i64, co
         }
     };
     let ended = timeout(PATIENCE, watching).await;
-    assert!(ended.is_ok(), "of {count} events of {feed} came {:?}", types(&events));
+    assert!(ended.is_ok(), "of the events of {feed} came {:?}", types(&events));
     events
 }
 

@@ -116,7 +116,7 @@ async fn r46_a_service_is_reassigned_to_partners_of_the_customer_only() {
     let second = token(&bob, &cloud.partner(1), "reseller.office-365").await;
     let theirs = gwen.accept(cloud.acceptance(&second, &customer)).await.expect("two may hold it here").into_inner();
     let answer = gwen.delegations().reassign_delegation(reassign(&held[0].name)).await;
-    let more = [("holder", theirs.delegations[0].name.as_str())];
+    let more = [("holder", theirs.delegations[0].name.as_str()), ("service", "office-365")];
     refused(answer, Reason::ServiceAlreadyDelegated, ["R46", cloud.id, &held[0].name], &more);
 
     let remove = RemoveDelegationRequest { name: theirs.delegations[0].name.clone(), ..Default::default() };

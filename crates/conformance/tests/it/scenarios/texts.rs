@@ -55,7 +55,7 @@ async fn d11_3_r14_r15_in_china_two_paragraphs_are_the_partners_and_the_link_is_
     assert_eq!(reasons(&changed), [("FIXED_TEXT_CHANGED", "R14")]);
     assert_eq!(changed[0].paragraph, Some(3));
     let answer = rendered(&ada, &link.name, "en", &[(3, "Nothing to see here.")]).await;
-    refused(answer, Reason::FixedTextChanged, ["R14", cloud.id, &link.name], &[("paragraph", "3")]);
+    refused(answer, Reason::FixedTextChanged, ["R14", cloud.id, &link.name], &[("paragraph", "3"), ("position", "*")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ pub(super) fn check(text: &str, fixed: &[&Part], link_is_wrong: bool) -> Vec<Vio
     };
     let differences = differences.0.into_iter().filter(|(paragraph, _)| !is_reported(*paragraph));
     let violation =
-        |(paragraph, offset)| Violation::FixedTextChanged { paragraph, position: Some(character_at(text, offset)) };
+        |(paragraph, offset)| Violation::FixedTextChanged { paragraph, position: character_at(text, offset) };
     differences.map(violation).collect()
 }
 

@@ -25,8 +25,8 @@ pub enum Violation {
     FixedTextChanged {
         /// The paragraph of the unedited text.
         paragraph: usize,
-        /// The first difference in the text; absent for an edit.
-        position: Option<usize>,
+        /// The first difference in the text; for an edit, where the paragraph starts in the unedited text.
+        position: usize,
     },
     /// An edit names a paragraph the text does not have.
     #[error("edit a paragraph that exists: the text has no paragraph {paragraph}")]
@@ -91,8 +91,9 @@ impl Violation {
     #[must_use]
     pub const fn position(&self) -> Option<usize> {
         match self {
-            Self::LinkChanged { position } | Self::ControlCharacter { position, .. } => Some(*position),
-            Self::FixedTextChanged { position, .. } => *position,
+            Self::LinkChanged { position }
+            | Self::FixedTextChanged { position, .. }
+            | Self::ControlCharacter { position, .. } => Some(*position),
             Self::LinkMissing
             | Self::ParagraphNotFound { .. }
             | Self::ParagraphRepeated { .. }

@@ -4,7 +4,7 @@ use super::super::{EditRule, Kind, TEXT_BYTES_MAX, Violation, check};
 use super::{LINK, RULES, catalog, draft, english, fixed_text, link_range, number_of_link};
 
 fn changed(paragraph: usize, position: usize) -> Violation {
-    Violation::FixedTextChanged { paragraph, position: Some(position) }
+    Violation::FixedTextChanged { paragraph, position }
 }
 
 fn characters(text: &str, offset: usize) -> usize {
@@ -283,7 +283,7 @@ fn a_text_full_of_wrong_links_gets_a_bounded_answer() {
 fn every_violation_names_its_reason_its_rule_and_what_to_do() {
     let (keep, first) = (EditRule::KeepLink, EditRule::FirstTwoParagraphs);
     let position = Some(5);
-    let fixed = Violation::FixedTextChanged { paragraph: 3, position };
+    let fixed = Violation::FixedTextChanged { paragraph: 3, position: 5 };
     let table = [
         (Violation::LinkMissing, "LINK_MISSING", None, Some("R40"), Some("R15")),
         (Violation::LinkChanged { position: 5 }, "LINK_CHANGED", position, Some("R40"), Some("R15")),

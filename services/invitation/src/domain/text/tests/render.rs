@@ -85,13 +85,21 @@ fn edits_are_applied_and_paragraphs_keep_their_numbers() {
     assert_eq!(blank.parts().len(), 6);
 }
 
+/// Where a paragraph starts in the text that a partner would send, in characters.
+fn start_of(draft: &Draft, paragraph: usize) -> usize {
+    let text = &draft.parts().iter().find(|part| part.paragraph == paragraph).expect("it has one").text;
+    let whole = draft.plain_text();
+    whole[..whole.find(text.as_str()).expect("it stands in the whole")].chars().count()
+}
+
 #[test]
 fn everything_but_the_link_can_be_deleted_where_the_text_is_free() {
     let edits: Vec<(usize, &str)> = [1, 2, 3, 4, 5, 6, 8].map(|paragraph| (paragraph, "")).into();
     let draft = rendered(EditRule::KeepLink, &edits).unwrap();
     assert_eq!(draft.plain_text(), LINK);
     let violations = rendered(EditRule::FirstTwoParagraphs, &edits).unwrap_err();
-    let changed = |paragraph| Violation::FixedTextChanged { paragraph, position: None };
+    let issued = rendered(EditRule::FirstTwoParagraphs, &[]).unwrap();
+    let changed = |paragraph| Violation::FixedTextChanged { paragraph, position: start_of(&issued, paragraph) };
     assert_eq!(violations, [3, 4, 5, 6, 8].map(changed));
 }
 
@@ -101,7 +109,8 @@ fn the_link_cannot_be_edited_under_any_rule() {
         let paragraph = number_of_link(&english(rule));
         for text in ["", "https://elsewhere.example", LINK] {
             let violations = rendered(rule, &[(paragraph, text)]).unwrap_err();
-            assert_eq!(violations, [Violation::FixedTextChanged { paragraph, position: None }]);
+            let position = start_of(&english(rule), paragraph);
+            assert_eq!(violations, [Violation::FixedTextChanged { paragraph, position }]);
         }
     }
 }
@@ -118,7 +127,7 @@ fn edits_that_cannot_be_applied_come_back_together() {
             Violation::ControlCharacter { paragraph: 1, position: 3 },
             Violation::ParagraphRepeated { paragraph: 1 },
             Violation::ParagraphTooLong { paragraph: 2, length: EDIT_CHARACTERS_MAX + 1 },
-            Violation::FixedTextChanged { paragraph: 7, position: None },
+            Violation::FixedTextChanged { paragraph: 7, position: start_of(&english(rule), 7) },
             Violation::ControlCharacter { paragraph: 7, position: 0 },
         ];
         assert_eq!(violations, expected);

@@ -1,0 +1,115 @@
+//! Every wait has a number, and the numbers in force are those of the settings.
+
+use std::collections::BTreeSet;
+
+use store::{Failure, Pool, Settings, Tx, Work, on};
+use testkit::Database;
+
+use crate::{Note, pool, pool_with};
+
+testkit::on_both!(a_call_that_finds_no_free_connection_is_refused_in_time);
+
+#[test]
+fn settings_out_of_range_are_named_with_the_range() {
+    let postgres = Settings::new("postgres://mandate@db/relationship");
+    assert_eq!(postgres.check(10), Ok(()));
+    for (key, broken) in [
+        ("connections_max", Settings { connections_max: 2, ..postgres.clone() }),
+        ("connections_max", Settings { connections_max: 1001, ..postgres.clone() }),
+        ("wait_max_ms", Settings { wait_max_ms: 0, ..postgres.clone() }),
+        ("statement_max_ms", Settings { statement_max_ms: 60_001, ..postgres.clone() }),
+        ("lock_max_ms", Settings { lock_max_ms: 9, ..postgres.clone() }),
+        ("idle_in_transaction_max_ms", Settings { idle_in_transaction_max_ms: 999, ..postgres.clone() }),
+        ("sqlite_pages_max", Settings { sqlite_pages_max: Some(0), ..postgres.clone() }),
+    ] {
+        let unusable = broken.check(3).unwrap_err();
+        assert_eq!(unusable.key, key);
+        assert!(unusable.problem.contains(" is out of range; expected "), "{unusable}");
+    }
+    let followed = Settings { replica_url: Some("postgres://mandate@replica/relationship".to_owned()), ..postgres };
+    assert_eq!(followed.check(3), Ok(()));
+    let file = Settings { url: "sqlite:///tmp/x.db".to_owned(), ..followed };
+    assert_eq!(file.check(3).unwrap_err().key, "replica_url");
+}
+
+async fn a_call_that_finds_no_free_connection_is_refused_in_time(database: Database) {
+    let settings = Settings { connections_max: 1, wait_max_ms: 50, ..Settings::new(database.url()) };
+    let pool = pool_with(&settings).await;
+    let held = store::read(&pool).await.unwrap();
+    let refused = store::transaction(&pool, &Note::new(1)).await.unwrap_err();
+    assert_eq!(refused.unavailable(), Some("does not answer"), "{refused:?}");
+    drop(held);
+    store::transaction(&pool, &Note::new(1)).await.unwrap();
+}
+
+/// Asks the server for one of its settings.
+async fn setting(pool: &Pool, statement: &'static str) -> String {
+    let mut tx = store::read(pool).await.unwrap();
+    let Tx::Postgres(tx) = &mut tx else { panic!("it is PostgreSQL") };
+    sqlx::query_scalar(statement).fetch_one(&mut **tx).await.unwrap()
+}
+
+#[test]
+fn postgres_is_told_its_bounds() {
+    testkit::database::on_postgres(async |database| {
+        let pool = pool(&database).await;
+        assert_eq!(setting(&pool, "SHOW statement_timeout").await, "5s");
+        assert_eq!(setting(&pool, "SHOW lock_timeout").await, "3s");
+        assert_eq!(setting(&pool, "SHOW idle_in_transaction_session_timeout").await, "1min");
+        let settings = Settings { statement_max_ms: 70, lock_max_ms: 60, ..Settings::new(database.url()) };
+        let pool = pool_with(&settings).await;
+        assert_eq!(setting(&pool, "SHOW statement_timeout").await, "70ms");
+        assert_eq!(setting(&pool, "SHOW lock_timeout").await, "60ms");
+    });
+}
+
+/// Sleeps in the database.
+struct Slow;
+
+impl Work for Slow {
+    const NAME: &'static str = "slow";
+    type Answer = ();
+    type Error = Failure;
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), Failure> {
+        on!(tx, tx => {
+            sqlx::query("SELECT pg_sleep(60)").execute(&mut **tx).await?;
+        });
+        Ok(())
+    }
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_ended_and_told_as_unavailable() {
+    testkit::database::on_postgres(async |database| {
+        let settings = Settings { statement_max_ms: 50, ..Settings::new(database.url()) };
+        let pool = pool_with(&settings).await;
+        let ended = store::transaction(&pool, &Slow).await.unwrap_err();
+        assert_eq!(ended.unavailable(), Some("does not answer"), "{ended:?}");
+    });
+}
+
+#[test]
+fn sqlite_keeps_what_is_committed_on_every_connection() {
+    testkit::database::on_sqlite(async |database| {
+        let settings = Settings { wait_max_ms: 1234, sqlite_pages_max: Some(500), ..Settings::new(database.url()) };
+        let pool = pool_with(&settings).await;
+        let Pool::Sqlite(pool) = &pool else { panic!("it is SQLite") };
+        let mut held = Vec::new();
+        let mut found = BTreeSet::new();
+        for _ in 0..4 {
+            let mut connection = pool.acquire().await.unwrap();
+            let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.unwrap();
+            let mut numbers = Vec::new();
+            for pragma in ["PRAGMA synchronous", "PRAGMA foreign_keys", "PRAGMA busy_timeout", "PRAGMA max_page_count"]
+            {
+                let number: i64 = sqlx::query_scalar(pragma).fetch_one(&mut *connection).await.unwrap();
+                numbers.push(number);
+            }
+            found.insert((journal, numbers));
+            held.push(connection);
+        }
+        // 2 is FULL: each commit is flushed.
+        assert_eq!(found, BTreeSet::from([("wal".to_owned(), vec![2, 1, 1234, 500])]));
+    });
+}

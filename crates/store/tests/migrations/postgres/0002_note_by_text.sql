@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS note_by_text ON note (text);
