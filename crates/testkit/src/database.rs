@@ -230,7 +230,7 @@ async fn drop_database(server: &str, name: &str) -> Result<(), sqlx::Error> {
 }
 
 /// The address of another database on the same server.
-fn with_database(server: &str, name: &str) -> String {
+pub(crate) fn with_database(server: &str, name: &str) -> String {
     let (address, options) = server.split_once('?').unwrap_or((server, ""));
     let authority = address.find("://").map_or(0, |scheme| scheme + "://".len());
     let end = address[authority..].find('/').map_or(address.len(), |slash| authority + slash);

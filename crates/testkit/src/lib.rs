@@ -7,6 +7,9 @@ pub mod database;
 pub mod port;
 pub mod process;
 pub mod provider;
+pub mod proxy;
+pub mod records;
+pub mod site;
 
 pub use database::Database;
 pub use postgres;

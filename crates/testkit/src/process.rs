@@ -1,12 +1,12 @@
 //! The programs of this workspace as child processes: started, listened to, told to end, killed.
 //!
-//! It does not build them: `cargo xtask test` does, and puts them next to the tests. What a program says is kept from its first
+//! It does not build them: `cargo xtask` does, and puts them next to whoever runs them. What a program says is kept from its first
 //! line on, so a test can wait for a line that has come already. A child never outlives its value.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,12 +21,11 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// When it was not.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own file");
-    // Tests lie in `deps`, below the folder of the programs.
-    let folder = test.parent().and_then(Path::parent).expect("tests lie in a folder of the target folder");
-    let program = folder.join(name);
-    assert!(program.is_file(), "{} is missing: run `cargo xtask test`, which builds it", program.display());
-    program
+    let own = std::env::current_exe().expect("a program knows its own file");
+    // Tests lie in `deps`, below the folder of the programs; a program lies beside the others.
+    let mut places = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let found = places.find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("{name} was not built beside {}: run it by `cargo xtask`", own.display()))
 }
 
 /// A running program. Killed when dropped.
@@ -110,6 +109,21 @@ impl Process {
             let pause = left.min(Duration::from_millis(100));
             text = self.said.more.wait_timeout(text, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// What is found in a line of the standard output up to now.
+    pub fn found<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.said.text.lock().unwrap_or_else(PoisonError::into_inner);
+        text.out.lines().find_map(&find)
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// Never: a child can always be asked.
+    #[must_use]
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_none()
     }
 
     /// Its standard output up to now.

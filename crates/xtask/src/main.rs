@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "developer commands talk on the terminal")]
 
 mod bench;
+mod chaos;
 mod checkout;
 mod lint;
 mod process;
@@ -24,6 +25,8 @@ usage: cargo xtask <command>
                      in place of `--workspace`, as in `cargo xtask test -p store`
   bench [what]       measure against yardsticks and print tables: accept, check, growth, or all of them;
                      --quick for a first look, --document to put the figures into docs/performance.md
+  chaos [arguments]  break a whole system on PostgreSQL while clients use it, and check what it promises:
+                     `--seed N`, `--rounds N` or `--minutes N`; `--help` tells the rest
   lint               formatting, contract, dependency rules, clippy, documentation
   image              make the final stage of the image around each service and run it (needs buildah)
   ci                 lint, then test, then image
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::run(&mut steps, rest),
         ["bench", rest @ ..] => {
             bench::run(&mut steps, rest);
+            None
+        }
+        ["chaos", rest @ ..] => {
+            steps.run("chaos", || chaos::run(rest));
             None
         }
         ["lint"] => {

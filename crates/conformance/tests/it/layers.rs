@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &["postgres"]),
     // It runs what ships and is not shipped.
     ("bench", &["api", "clock", "server", "testkit"]),
+    ("chaos", &["api", "clock", "cloud", "failpoint", "postgres", "testkit"]),
     ("conformance", &[]),
     ("xtask", &["postgres"]),
 ];
@@ -40,13 +41,25 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "bench", "server", "delivery", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &[
+            "api",
+            "bench",
+            "chaos",
+            "server",
+            "delivery",
+            "gateway",
+            "invitation",
+            "relationship",
+            "notification",
+            RUNS_SERVICES,
+        ],
         "what is below the calls knows nothing of them",
     ),
     (
         "prost",
         &[
             "api",
+            "chaos",
             "outbox",
             "server",
             "delivery",
@@ -58,7 +71,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
         ],
         "what is below the calls knows no message",
     ),
-    ("anyhow", &["bench", "xtask", "postgres"], "a library names its errors"),
+    ("anyhow", &["bench", "chaos", "postgres", "xtask"], "a library names its errors"),
 ];
 
 /// A manifest.

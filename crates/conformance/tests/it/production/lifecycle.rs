@@ -7,10 +7,11 @@ use api::notification::WatchEventsRequest;
 use api::relationship::check_access_request::Target;
 use api::relationship::consistency::Requirement;
 use api::relationship::{Action, CheckAccessRequest, Consistency, RemoveDelegationRequest};
+use testkit::site::{LINK_KEY, SERVICES};
 use tokio::task::JoinSet;
 use tonic::Response;
 
-use super::site::{AGENT, Instance, LINK_KEY, OPERATOR, SERVICES, Site, admin};
+use super::site::{AGENT, Instance, OPERATOR, Site, admin};
 use crate::scenarios::cloud::Cloud;
 use crate::scenarios::history::{listed, types, watched};
 use crate::scenarios::{Caller, refused};

@@ -2,31 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clock::Clock;
 use serde_json::json;
-use tempfile::TempDir;
 use testkit::Database;
-use testkit::certificates::{Authority, Files};
+use testkit::certificates::Files;
 use testkit::port::Port;
 use testkit::process::{Ended, Process, run};
 use testkit::provider::{Identity, Provider};
+use testkit::site::{SERVICES, Told, Upstreams, ready};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as ClientIdentity};
 
 use crate::checkout;
 use crate::scenarios::Caller;
 
-/// The services, in the order in which they need each other.
-pub(crate) const SERVICES: [&str; 3] = ["notification", "relationship", "invitation"];
-
-/// What the key of a cloud's links is made of: nobody may read it in what a process prints.
-pub(crate) const LINK_KEY: &str = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC0x";
-
 /// What the processes of all clouds share.
 pub(crate) struct Site {
-    folder: TempDir,
-    authority: Authority,
+    files: testkit::site::Site,
     /// Where telemetry goes, when it goes anywhere.
     telemetry: Option<SocketAddr>,
 }
@@ -45,7 +38,7 @@ pub(crate) struct Instance {
 
 impl Site {
     pub(crate) fn new(telemetry: Option<SocketAddr>) -> Site {
-        Site { folder: TempDir::new().expect("room for a folder"), authority: Authority::new(), telemetry }
+        Site { files: testkit::site::Site::new(), telemetry }
     }
 
     /// A cloud with fresh databases, nothing of it started.
@@ -57,8 +50,6 @@ impl Site {
             ports.push(port);
             databases.insert(service, testkit::database::postgres().await.expect("every test needs its database"));
         }
-        let keys = format!("current = \"first\"\n[keys]\nfirst = \"{LINK_KEY}\"\n");
-        std::fs::write(self.keys(cloud), keys).expect("room for a file");
         Instance { cloud, provider: Provider::start().await, databases, addresses, _ports: ports }
     }
 
@@ -72,10 +63,6 @@ impl Site {
             processes.insert(service, self.serve(&instance, service));
         }
         (instance, processes)
-    }
-
-    fn keys(&self, cloud: &str) -> PathBuf {
-        self.folder.path().join(format!("{cloud}-link-keys.toml"))
     }
 
     /// Runs a command of a service to its end.
@@ -94,21 +81,17 @@ impl Site {
 
     /// Starts the gateway before these clouds; returns it with where it answers.
     pub(crate) fn gateway(&self, instances: &[&Instance]) -> (Process, Channel) {
-        let mut text = format!(
-            "listen = \"127.0.0.1:0\"\ndevelopment = true\ntls = {}\n{}",
-            tls(&self.authority.gateway()),
-            self.telemetry("telemetry"),
-        );
-        for instance in instances {
-            let (cloud, issuer) = (instance.cloud, instance.provider.uri());
-            let policy = policy(cloud);
-            text += &format!("[[cloud]]\nid = \"{cloud}\"\nissuer = \"{issuer}\"\npolicy = \"{policy}\"\n");
-            for service in SERVICES {
-                text += &peer(&format!("cloud.upstreams.{service}"), instance.addresses[service]);
-            }
-        }
-        let file = self.folder.path().join("gateway.toml");
-        std::fs::write(&file, text).expect("room for a file");
+        let policies: Vec<PathBuf> = instances.iter().map(|instance| policy(instance.cloud)).collect();
+        let services: Vec<Vec<(&str, SocketAddr)>> = instances.iter().map(|instance| instance.places()).collect();
+        let told = instances.iter().zip(&policies).zip(&services);
+        let upstreams: Vec<Upstreams<'_>> = told
+            .map(|((instance, policy), services)| {
+                let (cloud, issuer) = (instance.cloud, instance.provider.uri());
+                Upstreams { cloud, policy, issuer, services }
+            })
+            .collect();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let file = self.files.gateway("gateway", any, &upstreams, &self.telemetry("telemetry"));
         let mut process = Process::start("gateway", ["serve", "--config", file.to_str().expect("a path of text")]);
         let address = process.wait_for(ready);
         let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
@@ -117,31 +100,16 @@ impl Site {
 
     fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
         let cloud = instance.cloud;
-        let listen = instance.addresses[service];
-        let mut text = String::new();
-        if service == "invitation" {
-            let keys = self.keys(cloud);
-            text += &format!("public_uri = \"https://mandate.example\"\nlink_keys = \"{}\"\n", keys.display());
-        }
-        let (issuer, policy) = (instance.provider.uri(), policy(cloud));
-        let tls = tls(&self.authority.service(cloud, service));
-        text += &format!(
-            "[process]\ncloud = \"{cloud}\"\npolicy = \"{policy}\"\nlisten = \"{listen}\"\nissuer = \"{issuer}\"\n\
-             development = true\ntls = {tls}\n",
-        );
-        text += &self.telemetry("process.telemetry");
-        text += &format!("[database]\nurl = \"{}\"\nconnections_max = 4\n", instance.databases[service].url());
-        let peers: &[&str] = match service {
-            "relationship" => &["notification"],
-            "invitation" => &["relationship", "notification"],
-            _ => &[],
+        let told = Told {
+            cloud,
+            policy: &policy(cloud),
+            issuer: instance.provider.uri(),
+            listen: instance.addresses[service],
+            database: &format!("url = \"{}\"\nconnections_max = 4\n", instance.databases[service].url()),
+            peers: &instance.places(),
+            sections: &self.telemetry("process.telemetry"),
         };
-        for service in peers {
-            text += &peer(&format!("peers.{service}"), instance.addresses[*service]);
-        }
-        let file = self.folder.path().join(format!("{cloud}-{service}.toml"));
-        std::fs::write(&file, text).expect("room for a file");
-        file
+        self.files.service(&format!("{cloud}-{service}"), service, &told)
     }
 
     fn telemetry(&self, section: &str) -> String {
@@ -151,16 +119,21 @@ impl Site {
 
     /// A connection to a service itself, as the gateway makes it.
     pub(crate) fn direct(&self, address: SocketAddr) -> Channel {
-        connection(address, &self.authority.gateway())
+        connection(address, &self.files.authority().gateway())
     }
 
     /// A connection to a service itself, as another service of its cloud makes it.
     pub(crate) fn as_peer(&self, instance: &Instance, peer: &str, address: SocketAddr) -> Channel {
-        connection(address, &self.authority.service(instance.cloud, peer))
+        connection(address, &self.files.authority().service(instance.cloud, peer))
     }
 }
 
 impl Instance {
+    /// Where each service answers, as a list.
+    fn places(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.addresses.iter().map(|(service, address)| (*service, *address)).collect()
+    }
+
     /// A token that is good now.
     pub(crate) fn token(&self, identity: Identity<'_>) -> String {
         let now = Clock::system().now().seconds();
@@ -193,27 +166,6 @@ fn connection(address: SocketAddr, files: &Files) -> Channel {
     endpoint.tls_config(tls).expect("the files are certificates").connect_lazy()
 }
 
-/// The address in the line that says that a process answers.
-fn ready(line: &str) -> Option<SocketAddr> {
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    let is_ready = line["message"] == "ready";
-    line["address"].as_str().filter(|_| is_ready)?.parse().ok()
-}
-
-fn policy(cloud: &str) -> String {
-    checkout::root().join("deploy/clouds").join(cloud).join("policy/policy.toml").display().to_string()
-}
-
-fn tls(files: &Files) -> String {
-    let show = |path: &Path| path.display().to_string();
-    format!(
-        "{{ certificate = \"{}\", key = \"{}\", authority = \"{}\" }}",
-        show(&files.certificate),
-        show(&files.key),
-        show(&files.authority)
-    )
-}
-
-fn peer(section: &str, address: SocketAddr) -> String {
-    format!("[{section}]\nuri = \"https://{address}\"\nserver_name = \"localhost\"\n")
+fn policy(cloud: &str) -> PathBuf {
+    checkout::root().join("deploy/clouds").join(cloud).join("policy/policy.toml")
 }

@@ -1,0 +1,287 @@
+//! What fails during a round.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use failpoint::Point;
+use serde_json::json;
+use testkit::proxy::Line;
+use testkit::site::SERVICES;
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::{CLOCK_MAX_SECONDS, Cloud, Cluster};
+use crate::history::History;
+use crate::random::Random;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A process is killed, whatever it is doing.
+    Kill,
+    /// A process dies at a named point.
+    DieAtPoint,
+    /// A line loses requests.
+    LoseRequests,
+    /// A line loses answers.
+    LoseAnswers,
+    /// A line is slow.
+    SlowLine,
+    /// A line takes no connections and breaks those there are.
+    RefuseLine,
+    /// The database server dies and comes back.
+    CrashDatabase,
+    /// The database server is stopped and comes back.
+    StopDatabase,
+    /// The clock of a process jumps.
+    JumpClock,
+    /// The disk of a service that keeps its data in a file has no more room.
+    FillDisk,
+    /// All replicas of a service are restarted, one after the other.
+    RollingRestart,
+}
+
+/// What happens to processes, one after the other: points and kills come more often than the rest.
+const TO_PROCESSES: [Fault; 10] = [
+    Fault::Kill,
+    Fault::Kill,
+    Fault::DieAtPoint,
+    Fault::DieAtPoint,
+    Fault::DieAtPoint,
+    Fault::CrashDatabase,
+    Fault::StopDatabase,
+    Fault::JumpClock,
+    Fault::JumpClock,
+    Fault::RollingRestart,
+];
+
+/// What happens to processes that keep their data in files.
+const TO_PROCESSES_ON_FILES: [Fault; 8] = [
+    Fault::Kill,
+    Fault::DieAtPoint,
+    Fault::DieAtPoint,
+    Fault::FillDisk,
+    Fault::FillDisk,
+    Fault::FillDisk,
+    Fault::JumpClock,
+    Fault::RollingRestart,
+];
+
+/// What happens to lines meanwhile.
+const TO_LINES: [Fault; 6] = [
+    Fault::LoseRequests,
+    Fault::LoseRequests,
+    Fault::LoseAnswers,
+    Fault::LoseAnswers,
+    Fault::SlowLine,
+    Fault::RefuseLine,
+];
+
+/// How many named points a round begins after those of the round before, so that a few rounds try all.
+const POINTS_PER_ROUND: usize = 3;
+/// How long a process has to come to the point it is told to die at.
+const POINT_MAX: Duration = Duration::from_secs(3);
+
+/// How often each fault happened.
+pub type Counts = BTreeMap<&'static str, usize>;
+
+/// Where and when things fail.
+#[derive(Debug)]
+pub struct Plan {
+    /// Makes the plan.
+    pub seed: u64,
+    /// The round.
+    pub round: u64,
+}
+
+/// Lets processes and lines fail, each one fault after the other, until the round is over.
+///
+/// # Errors
+/// When a fault cannot be made or mended, and when a process that was told to end does not end well.
+pub async fn drive(
+    cluster: &Arc<Cluster>,
+    plan: &Plan,
+    history: &Arc<History>,
+    is_over: &AtomicBool,
+) -> Result<Counts> {
+    let on_files = cluster.clouds.iter().any(Cloud::is_on_files);
+    let to_processes: &[Fault] = if on_files { &TO_PROCESSES_ON_FILES } else { &TO_PROCESSES };
+    let processes = fail(cluster, plan, to_processes, history, is_over);
+    let lines = fail(cluster, plan, &TO_LINES, history, is_over);
+    let (mut counts, more) = tokio::try_join!(processes, lines)?;
+    counts.extend(more);
+    Ok(counts)
+}
+
+async fn fail(
+    cluster: &Arc<Cluster>,
+    plan: &Plan,
+    faults: &[Fault],
+    history: &Arc<History>,
+    is_over: &AtomicBool,
+) -> Result<Counts> {
+    let mut random = Random::at(plan.seed, &[plan.round, u64::MAX, faults.len() as u64]);
+    // One order for all rounds of a seed, in which each round goes on about where the one before ended.
+    let mut points = Point::ALL;
+    Random::at(plan.seed, &[]).shuffle(&mut points);
+    let first = usize::try_from(plan.round).unwrap_or_default().wrapping_mul(POINTS_PER_ROUND) % points.len();
+    points.rotate_left(first);
+    let mut points = points.into_iter().cycle();
+    let (mut counts, mut deck) = (Counts::new(), Vec::new());
+    while !is_over.load(Ordering::SeqCst) {
+        if deck.is_empty() {
+            deck.extend_from_slice(faults);
+            random.shuffle(&mut deck);
+        }
+        let Some(fault) = deck.pop() else { break };
+        let (kind, what) = make(cluster, fault, &mut random, &mut points).await?;
+        history.note("fault", &json!(what));
+        *counts.entry(kind).or_default() += 1;
+        sleep(Duration::from_millis(random.below(200))).await;
+    }
+    Ok(counts)
+}
+
+/// Makes one fault and, but for clocks, mends it. Returns its kind and what it was.
+async fn make(
+    cluster: &Arc<Cluster>,
+    fault: Fault,
+    random: &mut Random,
+    points: &mut impl Iterator<Item = Point>,
+) -> Result<(&'static str, String)> {
+    let lasts = Duration::from_millis(100 + random.below(900));
+    let slot = usize::try_from(random.below(cluster.slots.len() as u64)).unwrap_or_default();
+    let cloud = usize::try_from(random.below(cluster.clouds.len() as u64)).unwrap_or_default();
+    match fault {
+        Fault::Kill => {
+            let slot = &cluster.slots[slot];
+            slot.kill(lasts);
+            Ok(("killed", format!("{} is killed for {lasts:?}", slot.name())))
+        }
+        Fault::DieAtPoint => die(cluster, cloud, random, points).await,
+        Fault::LoseRequests => weather(cluster, random, Line::LosingRequests(3), lasts).await,
+        Fault::LoseAnswers => weather(cluster, random, Line::LosingAnswers(3), lasts).await,
+        Fault::SlowLine => {
+            let delay = Duration::from_millis(20 + random.below(300));
+            weather(cluster, random, Line::Slow(delay), 2 * lasts).await
+        }
+        Fault::RefuseLine => weather(cluster, random, Line::Refusing, lasts).await,
+        Fault::CrashDatabase | Fault::StopDatabase => {
+            let cluster = Arc::clone(cluster);
+            let restart = tokio::task::spawn_blocking(move || {
+                let mut server = cluster.clouds[cloud].server()?;
+                if fault == Fault::CrashDatabase {
+                    server.crash()?
+                } else {
+                    server.stop()?
+                }
+                std::thread::sleep(lasts);
+                server.start_again()
+            });
+            restart.await??;
+            let kind = if fault == Fault::CrashDatabase { "database crashed" } else { "database stopped" };
+            Ok((kind, format!("{fault:?} of cloud {cloud} for {lasts:?}")))
+        }
+        Fault::JumpClock => {
+            let bound = random.one_of(&[2, 90, 3700, 86_400, CLOCK_MAX_SECONDS]);
+            let seconds = i64::try_from(random.below(2 * bound.unsigned_abs() + 1)).unwrap_or_default() - bound;
+            let slot = &cluster.slots[slot];
+            slot.set_clock(seconds)?;
+            Ok(("clock jumped", format!("the clock of {} jumps to {seconds} s", slot.name())))
+        }
+        Fault::FillDisk => {
+            let service = random.one_of(&SERVICES);
+            // As many pages as there are, or few more: the next rows need others sooner or later.
+            let pages = 1 + random.below(80);
+            for slot in cluster.replicas(cloud, service) {
+                slot.tell(&format!("[database]\nsqlite_pages_max = {pages}\n"));
+            }
+            sleep(3 * lasts).await;
+            for slot in cluster.replicas(cloud, service) {
+                slot.disarm();
+            }
+            Ok(("disk full", format!("{service} of cloud {cloud} has {pages} pages for {:?}", 3 * lasts)))
+        }
+        Fault::RollingRestart => {
+            let service = random.one_of(&SERVICES);
+            let cluster = Arc::clone(cluster);
+            let rolling = tokio::task::spawn_blocking(move || {
+                for slot in cluster.replicas(cloud, service) {
+                    slot.restart()?;
+                    slot.wait_ready()?;
+                }
+                anyhow::Ok(())
+            });
+            rolling.await??;
+            let what = format!("{service} of cloud {cloud} is restarted, one replica after the other");
+            Ok(("rolling restart", what))
+        }
+    }
+}
+
+/// Lets a line behave for a while.
+async fn weather(
+    cluster: &Cluster,
+    random: &mut Random,
+    line: Line,
+    lasts: Duration,
+) -> Result<(&'static str, String)> {
+    let kind = match line {
+        Line::LosingRequests(_) => "requests lost",
+        Line::LosingAnswers(_) => "answers lost",
+        Line::Slow(_) => "line slow",
+        Line::Refusing => "line down",
+        Line::Good => "line good",
+    };
+    let lines: Vec<_> = cluster.lines().collect();
+    let place = usize::try_from(random.below(lines.len() as u64)).unwrap_or_default();
+    lines[place].set(line);
+    sleep(lasts).await;
+    lines[place].set(Line::Good);
+    Ok((kind, format!("line {place} is {line:?} for {lasts:?}")))
+}
+
+/// Lets the replicas of a service die at the next point, and waits a little until one has. All of them are told to, since a
+/// replica that was just started serves nobody as long as another does.
+async fn die(
+    cluster: &Cluster,
+    cloud: usize,
+    random: &mut Random,
+    points: &mut impl Iterator<Item = Point>,
+) -> Result<(&'static str, String)> {
+    let point = points.next().context("there are points")?;
+    let service = passed_by(point, random);
+    let plan = format!("{}:{}", point.name(), 1 + random.below(4));
+    let deaths = || cluster.replicas(cloud, service).map(|slot| slot.deaths().len()).sum::<usize>();
+    let before = deaths();
+    for slot in cluster.replicas(cloud, service) {
+        slot.die_at(&plan);
+        // The next is killed once this one can take over; where it cannot yet, the service is down for a while.
+        sleep(Duration::from_millis(random.below(600))).await;
+    }
+    let deadline = Instant::now() + POINT_MAX;
+    while deaths() == before && Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let died = deaths() > before;
+    for slot in cluster.replicas(cloud, service) {
+        slot.disarm();
+    }
+    let kind = if died { "died at a point" } else { "point not reached" };
+    Ok((kind, format!("{service} of cloud {cloud} is told to die at {plan}: {kind}")))
+}
+
+/// A service that passes this point.
+#[must_use]
+pub fn passed_by(point: Point, random: &mut Random) -> &'static str {
+    let room = point.name().split('.').next().unwrap_or_default();
+    match room {
+        "link" => "invitation",
+        "ingest" => "notification",
+        // Both change and relay; most changes are relationships'.
+        _ if random.once_in(4) => "invitation",
+        _ => "relationship",
+    }
+}

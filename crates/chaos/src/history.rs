@@ -1,0 +1,127 @@
+//! What was asked and what came of it: in memory for the checks, and on disk, line by line, for whoever looks for a cause.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Refusal};
+use crate::operation::Kind;
+
+/// A call and its outcome, after as many repeats as it took.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The cloud, by place.
+    pub cloud: usize,
+    /// What it was.
+    pub kind: Kind,
+    /// Who asked, by index of [`crate::client::Actor`].
+    pub actor: crate::client::Actor,
+    /// The path of the method.
+    pub path: &'static str,
+    /// The request, encoded.
+    pub request: Bytes,
+    /// When it was first sent, in microseconds since the round began.
+    pub begin_us: u64,
+    /// When its outcome was known.
+    pub end_us: u64,
+    /// How often it was sent.
+    pub sent: u32,
+    /// The outcome.
+    pub outcome: Outcome,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was answered.
+    Answered(Answer),
+    /// It was refused, and has changed nothing.
+    Refused(Refusal),
+    /// It was sent again and again, and its outcome never became known.
+    Unknown(String),
+}
+
+/// The history of one round.
+#[derive(Debug)]
+pub struct History {
+    begin: Instant,
+    path: PathBuf,
+    file: Mutex<BufWriter<File>>,
+    calls: Mutex<Vec<Call>>,
+    problems: Mutex<Vec<String>>,
+}
+
+impl History {
+    /// An empty history, kept in this file.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn begin(path: &Path) -> Result<History> {
+        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        Ok(History {
+            begin: Instant::now(),
+            path: path.to_owned(),
+            file: Mutex::new(BufWriter::new(file)),
+            calls: Mutex::default(),
+            problems: Mutex::default(),
+        })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Microseconds since the round began.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Writes a line. A disk that is full costs the line, not the round.
+    pub fn note(&self, what: &str, value: &Value) {
+        let line = json!({ "at_us": self.now_us(), what: value });
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(file, "{line}").ok();
+    }
+
+    /// Keeps a call with its outcome.
+    pub fn keep(&self, call: Call) {
+        let outcome = match &call.outcome {
+            Outcome::Answered(answer) => json!({ "answered_bytes": answer.message.len() }),
+            Outcome::Refused(refusal) => json!({ "refused": refusal.reasons }),
+            Outcome::Unknown(problem) => json!({ "unknown": problem }),
+        };
+        let call_line = json!({
+            "cloud": call.cloud, "kind": format!("{:?}", call.kind), "actor": format!("{:?}", call.actor),
+            "begin_us": call.begin_us, "sent": call.sent, "outcome": outcome,
+        });
+        self.note("call", &call_line);
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
+
+    /// Notes a promise that was broken while the round ran.
+    pub fn problem(&self, problem: String) {
+        self.note("problem", &json!(problem));
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    /// All calls up to now.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The promises that were broken while the round ran.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
