@@ -104,7 +104,7 @@ impl Ground {
         statements.retain(|statement| statement.package == package && statement.runs_on(engine));
         assert!(!statements.is_empty(), "{package} has lost its statements");
         // One connection, so that what is set on it holds for all that follows.
-        let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 1 };
+        let settings = Settings { connections_max: 1, ..Settings::new(database.url()) };
         let pool = Pool::migrate(&settings, schema).await.expect("the schema is that of this checkout");
         if let Pool::Postgres(pool) = &pool {
             postgres::fill(pool, &statements).await;

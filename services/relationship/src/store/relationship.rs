@@ -26,19 +26,31 @@ const OF_CUSTOMER: &str =
      WHERE r.customer = $1 AND r.id > $2
      AND (CAST($3 AS TEXT) IS NULL OR r.partner = $3) AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
      ORDER BY r.id LIMIT $5";
-/// A partner may have a million customers, so what it can list by has a text and an index of its own: a page reads the rows it
-/// shows and no others.
+/// A partner may have a million customers, so each state it can list by has a text and an index of its own: a page reads the
+/// rows it shows and no others.
 const OF_PARTNER: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND (r.customer, r.id) > ($2, $3)
      ORDER BY r.customer, r.id LIMIT $4";
-const OF_PARTNER_IN_STATE: &str =
+const OF_PARTNER_ACTIVE: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
-     WHERE r.partner = $1 AND (r.customer, r.id) > ($2, $3) AND r.state = $5
+     WHERE r.partner = $1 AND r.state = 'ACTIVE' AND (r.customer, r.id) > ($2, $3)
+     ORDER BY r.customer, r.id LIMIT $4";
+const OF_PARTNER_TERMINATING: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.partner = $1 AND r.state = 'TERMINATING' AND (r.customer, r.id) > ($2, $3)
+     ORDER BY r.customer, r.id LIMIT $4";
+const OF_PARTNER_TERMINATED: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.partner = $1 AND r.state = 'TERMINATED' AND (r.customer, r.id) > ($2, $3)
      ORDER BY r.customer, r.id LIMIT $4";
 const INSERT: &str =
     "INSERT INTO relationships (id, customer, partner, kind, state, origin_link, accept_time_us, acceptor, version)
@@ -171,15 +183,19 @@ pub async fn of_partner(
     after: (&str, Uuid),
     limit: i64,
 ) -> Result<Vec<Found>, Failure> {
-    let text = if state.is_some() { OF_PARTNER_IN_STATE } else { OF_PARTNER };
-    let rows: Vec<Row> = on!(tx, tx => {
-        let mut query =
-            sqlx::query_as(text).bind(partner.as_str()).bind(after.0).bind(after.1).bind(limit);
-        if let Some(state) = state {
-            query = query.bind(State::text(state));
-        }
-        query.fetch_all(&mut **tx).await?
-    });
+    let text = match state {
+        None => OF_PARTNER,
+        Some(State::Active) => OF_PARTNER_ACTIVE,
+        Some(State::Terminating) => OF_PARTNER_TERMINATING,
+        Some(State::Terminated) => OF_PARTNER_TERMINATED,
+    };
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(text)
+        .bind(partner.as_str())
+        .bind(after.0)
+        .bind(after.1)
+        .bind(limit)
+        .fetch_all(&mut **tx)
+        .await?);
     rows.into_iter().map(Found::try_from).collect()
 }
 
