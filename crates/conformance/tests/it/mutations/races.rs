@@ -69,7 +69,7 @@ async fn one_holder(stage: &Stage) {
         let told = refused(answer, Reason::ServiceAlreadyDelegated, ["R24", cloud.id, CUSTOMER], &more);
         assert_eq!(told.conditions.len(), 1, "nothing else was in its way: {told:?}");
     }
-    assert_eq!(gwen[1].holders(CUSTOMER).await, [held.clone()]);
+    assert_eq!(gwen[1].holders(CUSTOMER).await, std::slice::from_ref(&held));
     assert_eq!(gwen[0].partners(CUSTOMER).await.len(), 1, "a refusal establishes nothing");
     let events = until_removed(&gwen[0], &held.name).await;
     assert_eq!(types(&events), ["relationship.established", "delegation.granted", "delegation.removedByCustomer"]);
