@@ -20,12 +20,12 @@ const MANY: usize = 100;
 const CUSTOMER: &str = "customers/coveted";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r24_of_a_hundred_partners_one_gets_the_service_on_two_replicas() {
+async fn d11_5_r24_of_a_hundred_partners_one_gets_the_service_on_two_replicas() {
     one_holder(&Stage::apart("china").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r24_of_a_hundred_partners_one_gets_the_service_in_the_embedded_system() {
+async fn d11_5_r24_of_a_hundred_partners_one_gets_the_service_in_the_embedded_system() {
     one_holder(&Stage::embedded("china").await).await;
 }
 
