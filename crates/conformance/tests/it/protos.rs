@@ -1,5 +1,5 @@
-//! The contract: that it says of every method who may call it, what goes wrong and how to repeat it, and that what it says of
-//! reasons is what is sent.
+//! The contract: that it says of every method who may call it and what goes wrong, and that what it says of reasons is what is
+//! sent. How changes are repeated and guarded is for `mutations`.
 //!
 //! Names and comments in general are left to `buf lint`, the presence of the method option to the build of `api`.
 
@@ -26,9 +26,6 @@ const SHORT_LISTS: &[(&str, &str)] = &[
     ("ListClouds", "as many as the operator has configured, and a client needs them all to choose"),
     ("ListMarkets", "the table of the cloud, read from a file at start"),
 ];
-
-/// The beginnings of methods that change what somebody else may have changed since it was read.
-const NEED_ETAG: &[&str] = &["Update", "Remove", "Rotate", "Disable", "Reassign"];
 
 /// The codes of gRPC, as comments write them.
 const CODES: &[&str] = &[
@@ -146,35 +143,6 @@ fn every_permission_of_a_policy_is_asked_for() {
         for permission in policy.permissions.keys().filter(|permission| !asked.contains(permission.as_str())) {
             let line = checkout::line_of(&checkout::text(&path), &format!("\"{permission}\""));
             broken.at(&path, line, format!("no method needs {permission}: remove it, or declare it on a method"));
-        }
-    }
-    broken.none();
-}
-
-#[test]
-fn every_public_change_can_be_repeated_by_its_request_id() {
-    let mut broken = Broken::default();
-    for method in Method::all().iter().filter(|method| method.rule.changes && !method.rule.is_internal()) {
-        if !field_names(&method.descriptor.input()).contains("request_id") {
-            method.breaks(&mut broken, "it changes state: add `string request_id` to its request (AIP-155)");
-        }
-    }
-    broken.none();
-}
-
-#[test]
-fn every_change_of_something_existing_checks_its_etag() {
-    let mut broken = Broken::default();
-    for method in Method::all() {
-        if !NEED_ETAG.iter().any(|beginning| method.name().starts_with(beginning)) {
-            continue;
-        }
-        let request = method.descriptor.input();
-        let in_a_resource = request
-            .fields()
-            .any(|field| field.kind().as_message().is_some_and(|resource| field_names(resource).contains("etag")));
-        if !field_names(&request).contains("etag") && !in_a_resource {
-            method.breaks(&mut broken, "add `string etag` to its request or to the resource in it (AIP-154)");
         }
     }
     broken.none();

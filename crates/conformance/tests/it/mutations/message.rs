@@ -44,17 +44,14 @@ impl Message {
 
     /// The text of a field, given as `etag` or `partner.etag`.
     pub(crate) fn text(&self, field: &str) -> String {
-        let mut message = self.0.clone();
-        let mut names = field.split('.').peekable();
-        while let Some(name) = names.next() {
-            let value = message.get_field_by_name(name).unwrap_or_else(|| panic!("no field {field}")).into_owned();
-            match value {
-                Value::Message(inner) => message = inner,
-                Value::String(text) if names.peek().is_none() => return text,
-                other => panic!("{field} is {other:?}"),
-            }
+        let (mut message, mut name) = (self.0.clone(), field);
+        while let Some((outer, inner)) = name.split_once('.') {
+            let value = message.get_field_by_name(outer).unwrap_or_else(|| panic!("no field {field}")).into_owned();
+            message = value.as_message().expect("only messages have fields").clone();
+            name = inner;
         }
-        panic!("{field} is a message")
+        let value = message.get_field_by_name(name).unwrap_or_else(|| panic!("no field {field}"));
+        value.as_str().expect("it is asked for as text").to_owned()
     }
 
     /// The message with this text in a field, given as `etag` or `partner.etag`.

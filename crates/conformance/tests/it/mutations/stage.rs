@@ -23,7 +23,7 @@ pub(crate) struct Stage {
 
 enum Behind {
     /// `mandate up`, on SQLite.
-    Embedded(System),
+    Embedded(Box<System>),
     /// Processes on PostgreSQL.
     Apart(Box<Apart>),
 }
@@ -72,7 +72,7 @@ impl Person {
 impl Stage {
     /// The embedded system.
     pub(crate) async fn embedded(cloud: &str) -> Stage {
-        Stage { cloud: Cloud::of(cloud), behind: Behind::Embedded(System::start().await) }
+        Stage { cloud: Cloud::of(cloud), behind: Behind::Embedded(Box::new(System::start().await)) }
     }
 
     /// Two replicas of every service.

@@ -1,13 +1,8 @@
 //! One holder of admin privileges per service, where the cloud says so, and how a service changes hands (R24, R46). Scenario
 //! D11 5.
 
-use std::collections::BTreeSet;
-
 use api::ErrorReason as Reason;
 use api::relationship::{DelegationState, ReassignDelegationRequest, RemoveDelegationRequest};
-use tokio::task::JoinSet;
-use tonic::Code;
-use tonic_types::StatusExt as _;
 
 use super::cloud::Cloud;
 use super::system::System;
@@ -57,44 +52,6 @@ async fn d11_5_r24_in_china_a_held_service_is_refused_and_handed_over_when_its_h
         ReassignDelegationRequest { name: held.name.clone(), to_partner: cloud.partner(1), ..Default::default() };
     let answer = gwen.delegations().reassign_delegation(reassign).await;
     refused(answer, Reason::DelegationNotActive, ["I11", cloud.id, &held.name], &more);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn d11_5_r24_a_hundred_concurrent_acceptances_leave_one_holder() {
-    const ACCEPTANCES: usize = 100;
-    let system = System::start().await;
-    let cloud = Cloud::of("china");
-    let (gwen, customer) = (system.person(cloud, "gwen").await, cloud.customer(0));
-    let mut tokens = Vec::new();
-    for (place, name) in [(0, "ada"), (1, "bob")] {
-        let agent = system.person(cloud, name).await;
-        tokens.push(token(&agent, &cloud.partner(place), "reseller.office-365").await);
-    }
-    let mut racing = JoinSet::new();
-    for place in 0..ACCEPTANCES {
-        let (gwen, request) = (gwen.clone(), cloud.acceptance(&tokens[place % 2], &customer));
-        racing.spawn(async move { (place % 2, gwen.accept(request).await) });
-    }
-    let mut winners = BTreeSet::new();
-    while let Some(ended) = racing.join_next().await {
-        let (place, answer) = ended.expect("nobody panicked");
-        match answer {
-            Ok(_) => {
-                winners.insert(place);
-            }
-            Err(status) => {
-                let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
-                let lost = [Reason::ServiceAlreadyDelegated, Reason::ConcurrentAcceptance, Reason::ConcurrentChange];
-                assert!(lost.iter().any(|lost| lost.wire() == reason), "{status:?}");
-                assert!([Code::FailedPrecondition, Code::Aborted].contains(&status.code()));
-            }
-        }
-    }
-    let holders = gwen.holders(&customer).await;
-    assert_eq!((winners.len(), holders.len()), (1, 1), "one partner won, once");
-    let winner = *winners.first().expect("there is one");
-    assert_eq!(holders[0].partner, cloud.partner(winner));
-    assert_eq!(gwen.partners(&customer).await.len(), 1, "a refusal establishes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
