@@ -108,9 +108,8 @@ impl World {
 
     /// This service, as the relay of the relationship service reaches it.
     pub(crate) fn peer(&self) -> Peer {
-        let files = self.authority.service("public", "relationship");
-        let tls =
-            Tls { certificate: files.certificate.clone(), key: files.key.clone(), authority: files.authority.clone() };
+        let Files { certificate, key, authority } = self.authority.service("public", "relationship");
+        let tls = Tls { certificate, key, authority };
         let settings =
             PeerSettings { uri: format!("https://{}", self.address), server_name: Some("localhost".to_owned()) };
         Peer::connect("notification", &settings, &tls, &CloudId::parse("public").unwrap()).unwrap()
