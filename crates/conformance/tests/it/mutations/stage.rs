@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use testkit::port::Port;
 use testkit::process::Process;
 use testkit::provider::Identity;
+use testkit::site::SERVICES;
 use tonic::transport::Channel;
 
-use crate::production::site::{Instance, SERVICES, Site};
+use crate::production::site::{Instance, Site};
 use crate::scenarios::Caller;
 use crate::scenarios::cloud::Cloud;
 use crate::scenarios::system::System;
