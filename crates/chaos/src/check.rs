@@ -109,7 +109,7 @@ async fn differs(client: &Client, call: &Call) -> Option<String> {
     let Outcome::Answered(first) = &call.outcome else { return None };
     match client.repeat(call).await {
         Outcome::Answered(again) if again.message == first.message => None,
-        other => {
+        other @ (Outcome::Answered(_) | Outcome::Refused(_) | Outcome::Unknown(_)) => {
             let (kind, begin_us) = (call.kind, call.begin_us);
             Some(format!("{kind:?} of {begin_us} µs, repeated, got another answer: {other:?}"))
         }

@@ -240,12 +240,13 @@ fn tried(status: &Status) -> Tried {
     let said = format!("{:?}: {}", status.code(), status.message());
     let Some(info) = info else {
         // Nobody of ours says nothing of the cause: the connection broke.
-        return match status.code() {
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => Tried::Unknown(said),
-            // How the client calls a stream that was cut off in the middle.
-            Code::Internal if status.message().contains("h2 protocol error") => Tried::Unknown(said),
-            code => Tried::Refused(Refusal { code, reasons: Vec::new(), message: status.message().to_owned() }),
-        };
+        let code = status.code();
+        let broken = [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unknown];
+        // The last is how the client calls a stream that was cut off in the middle.
+        if broken.contains(&code) || (code == Code::Internal && status.message().contains("h2 protocol error")) {
+            return Tried::Unknown(said);
+        }
+        return Tried::Refused(Refusal { code, reasons: Vec::new(), message: status.message().to_owned() });
     };
     let again = [
         ErrorReason::CloudInstanceUnreachable,

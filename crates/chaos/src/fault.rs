@@ -58,11 +58,9 @@ const TO_PROCESSES: [Fault; 10] = [
 ];
 
 /// What happens to processes that keep their data in files.
-const TO_PROCESSES_ON_FILES: [Fault; 8] = [
+const TO_PROCESSES_ON_FILES: [Fault; 6] = [
     Fault::Kill,
     Fault::DieAtPoint,
-    Fault::DieAtPoint,
-    Fault::FillDisk,
     Fault::FillDisk,
     Fault::FillDisk,
     Fault::JumpClock,
@@ -86,6 +84,9 @@ const POINT_MAX: Duration = Duration::from_secs(3);
 
 /// How often each fault happened.
 pub type Counts = BTreeMap<&'static str, usize>;
+
+/// A fault that was made: its kind, and what it was.
+type Made = (&'static str, String);
 
 /// Where and when things fail.
 #[derive(Debug)]
@@ -150,7 +151,7 @@ async fn make(
     fault: Fault,
     random: &mut Random,
     points: &mut impl Iterator<Item = Point>,
-) -> Result<(&'static str, String)> {
+) -> Result<Made> {
     let lasts = Duration::from_millis(100 + random.below(900));
     let slot = usize::try_from(random.below(cluster.slots.len() as u64)).unwrap_or_default();
     let cloud = usize::try_from(random.below(cluster.clouds.len() as u64)).unwrap_or_default();
@@ -168,22 +169,7 @@ async fn make(
             weather(cluster, random, Line::Slow(delay), 2 * lasts).await
         }
         Fault::RefuseLine => weather(cluster, random, Line::Refusing, lasts).await,
-        Fault::CrashDatabase | Fault::StopDatabase => {
-            let cluster = Arc::clone(cluster);
-            let restart = tokio::task::spawn_blocking(move || {
-                let mut server = cluster.clouds[cloud].server()?;
-                if fault == Fault::CrashDatabase {
-                    server.crash()?
-                } else {
-                    server.stop()?
-                }
-                std::thread::sleep(lasts);
-                server.start_again()
-            });
-            restart.await??;
-            let kind = if fault == Fault::CrashDatabase { "database crashed" } else { "database stopped" };
-            Ok((kind, format!("{fault:?} of cloud {cloud} for {lasts:?}")))
-        }
+        Fault::CrashDatabase | Fault::StopDatabase => end_database(cluster, cloud, fault, lasts).await,
         Fault::JumpClock => {
             let bound = random.one_of(&[2, 90, 3700, 86_400, CLOCK_MAX_SECONDS]);
             let seconds = i64::try_from(random.below(2 * bound.unsigned_abs() + 1)).unwrap_or_default() - bound;
@@ -191,19 +177,7 @@ async fn make(
             slot.set_clock(seconds)?;
             Ok(("clock jumped", format!("the clock of {} jumps to {seconds} s", slot.name())))
         }
-        Fault::FillDisk => {
-            let service = random.one_of(&SERVICES);
-            // As many pages as there are, or few more: the next rows need others sooner or later.
-            let pages = 1 + random.below(80);
-            for slot in cluster.replicas(cloud, service) {
-                slot.tell(&format!("[database]\nsqlite_pages_max = {pages}\n"));
-            }
-            sleep(3 * lasts).await;
-            for slot in cluster.replicas(cloud, service) {
-                slot.disarm();
-            }
-            Ok(("disk full", format!("{service} of cloud {cloud} has {pages} pages for {:?}", 3 * lasts)))
-        }
+        Fault::FillDisk => fill_disk(cluster, cloud, 2 * lasts).await,
         Fault::RollingRestart => {
             let service = random.one_of(&SERVICES);
             let cluster = Arc::clone(cluster);
@@ -221,13 +195,40 @@ async fn make(
     }
 }
 
+/// Ends the database server of a cloud, by a crash or not, and starts it again.
+async fn end_database(cluster: &Arc<Cluster>, cloud: usize, fault: Fault, lasts: Duration) -> Result<Made> {
+    let is_crash = fault == Fault::CrashDatabase;
+    let cluster = Arc::clone(cluster);
+    let restart = tokio::task::spawn_blocking(move || {
+        let mut server = cluster.clouds[cloud].server()?;
+        if is_crash {
+            server.crash()?
+        } else {
+            server.stop()?
+        }
+        std::thread::sleep(lasts);
+        server.start_again()
+    });
+    restart.await??;
+    let kind = if is_crash { "database crashed" } else { "database stopped" };
+    Ok((kind, format!("the server of cloud {cloud} is down for {lasts:?}: {kind}")))
+}
+
+/// Lets no file of a cloud grow for a while: whatever needs another page is refused as by a full disk.
+async fn fill_disk(cluster: &Cluster, cloud: usize, lasts: Duration) -> Result<Made> {
+    let slots = || cluster.slots.iter().filter(|slot| slot.cloud() == Some(cloud));
+    for slot in slots() {
+        slot.tell("[database]\nsqlite_pages_max = 1\n");
+    }
+    sleep(lasts).await;
+    for slot in slots() {
+        slot.disarm();
+    }
+    Ok(("disk full", format!("the files of cloud {cloud} do not grow for {lasts:?}")))
+}
+
 /// Lets a line behave for a while.
-async fn weather(
-    cluster: &Cluster,
-    random: &mut Random,
-    line: Line,
-    lasts: Duration,
-) -> Result<(&'static str, String)> {
+async fn weather(cluster: &Cluster, random: &mut Random, line: Line, lasts: Duration) -> Result<Made> {
     let kind = match line {
         Line::LosingRequests(_) => "requests lost",
         Line::LosingAnswers(_) => "answers lost",
@@ -250,7 +251,7 @@ async fn die(
     cloud: usize,
     random: &mut Random,
     points: &mut impl Iterator<Item = Point>,
-) -> Result<(&'static str, String)> {
+) -> Result<Made> {
     let point = points.next().context("there are points")?;
     let service = passed_by(point, random);
     let plan = format!("{}:{}", point.name(), 1 + random.below(4));

@@ -27,6 +27,9 @@ struct State {
     agreed: bool,
 }
 
+/// Whether an outcome is right at a moment.
+type Rightness = Box<dyn Fn(&State) -> bool>;
+
 /// The moments of one customer: before its first event, and after each.
 struct Moments<'a> {
     customer: &'a str,
@@ -121,7 +124,7 @@ impl<'a> Moments<'a> {
             Outcome::Unknown(_) => return Ok(None),
         };
         let below = format!("{}/", self.customer);
-        let is_right: Box<dyn Fn(&State) -> bool> = match call.kind {
+        let is_right: Rightness = match call.kind {
             Kind::Accept => {
                 let request = links::AcceptInvitationRequest::decode(call.request.clone())?;
                 if request.customer != self.customer {
@@ -189,7 +192,7 @@ impl<'a> Moments<'a> {
     }
 
     /// What must be so for the answer of an access check that is as fresh as can be.
-    fn checked(&self, call: &Call, policy: &Policy) -> Result<Option<Box<dyn Fn(&State) -> bool>>> {
+    fn checked(&self, call: &Call, policy: &Policy) -> Result<Option<Rightness>> {
         let request = wire::CheckAccessRequest::decode(call.request.clone())?;
         let Some(answer) = message::<wire::CheckAccessResponse>(call)? else {
             return Ok(None);
@@ -213,7 +216,7 @@ impl<'a> Moments<'a> {
 }
 
 /// What must be so for an end that was answered, or was refused for this.
-fn ended(refused: &[String], name: String, to: Option<String>) -> Box<dyn Fn(&State) -> bool> {
+fn ended(refused: &[String], name: String, to: Option<String>) -> Rightness {
     let reason = refused.first().cloned();
     Box::new(move |state| {
         let is_active = state.active.contains_key(&name);
