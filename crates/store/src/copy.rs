@@ -60,3 +60,6 @@ pub async fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(file).busy_timeout(WAIT_MAX)
 }
+
+#[cfg(test)]
+mod tests;
