@@ -1,8 +1,14 @@
 //! The system as it runs in production: every process alone, from its own program and configuration file, on PostgreSQL, with
 //! certificates of an authority and tokens of a provider that are none of its own.
 
+mod balancer;
 mod collector;
+mod dump;
+mod fleet;
 mod isolation;
 mod lifecycle;
+mod load;
+mod restore;
 mod site;
 mod trace;
+mod upgrade;

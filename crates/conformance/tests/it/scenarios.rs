@@ -20,7 +20,7 @@ mod reflection;
 mod refusal;
 mod repeats;
 mod restart;
-mod system;
+pub(crate) mod system;
 mod texts;
 
 pub(crate) use caller::{Caller, request_id};

@@ -37,7 +37,8 @@ pub(crate) struct Instance {
     pub(crate) cloud: &'static str,
     /// Who vouches for its callers.
     pub(crate) provider: Provider,
-    databases: BTreeMap<&'static str, Database>,
+    /// The database of each service.
+    pub(crate) databases: BTreeMap<&'static str, Database>,
     /// Where each service answers, whenever it has been started.
     pub(crate) addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
@@ -94,6 +95,15 @@ impl Site {
 
     /// Starts the gateway before these clouds; returns it with where it answers.
     pub(crate) fn gateway(&self, instances: &[&Instance]) -> (Process, Channel) {
+        let file = self.configure_gateway(instances);
+        let mut process = Process::start("gateway", ["serve", "--config", file.to_str().expect("a path of text")]);
+        let address = process.wait_for(ready);
+        let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+        (process, channel)
+    }
+
+    /// What the gateway is told.
+    pub(crate) fn configure_gateway(&self, instances: &[&Instance]) -> PathBuf {
         let mut text = format!(
             "listen = \"127.0.0.1:0\"\ndevelopment = true\ntls = {}\n{}",
             tls(&self.authority.gateway()),
@@ -107,15 +117,11 @@ impl Site {
                 text += &peer(&format!("cloud.upstreams.{service}"), instance.addresses[service]);
             }
         }
-        let file = self.folder.path().join("gateway.toml");
-        std::fs::write(&file, text).expect("room for a file");
-        let mut process = Process::start("gateway", ["serve", "--config", file.to_str().expect("a path of text")]);
-        let address = process.wait_for(ready);
-        let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
-        (process, channel)
+        self.keep("gateway.toml", &text)
     }
 
-    fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
+    /// What a service is told.
+    pub(crate) fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
         let cloud = instance.cloud;
         let listen = instance.addresses[service];
         let mut text = String::new();
@@ -139,7 +145,19 @@ impl Site {
         for service in peers {
             text += &peer(&format!("peers.{service}"), instance.addresses[*service]);
         }
-        let file = self.folder.path().join(format!("{cloud}-{service}.toml"));
+        self.keep(&format!("{cloud}-{service}.toml"), &text)
+    }
+
+    /// The arguments of a command beside a process that has this file and its port.
+    pub(crate) fn one_more(&self, command: &str, file: &Path) -> Vec<String> {
+        let elsewhere = self.keep("elsewhere.toml", "[process]\nlisten = \"127.0.0.1:0\"\n");
+        let [file, elsewhere] = [file, &elsewhere].map(|file| file.display().to_string());
+        vec![command.to_owned(), "--config".to_owned(), file, "--config".to_owned(), elsewhere]
+    }
+
+    /// Writes a file into the folder of the site.
+    pub(crate) fn keep(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.folder.path().join(name);
         std::fs::write(&file, text).expect("room for a file");
         file
     }
@@ -185,7 +203,7 @@ pub(crate) fn admin(customer: &str) -> Identity<'_> {
 }
 
 /// The address in the line that says that a process answers.
-fn ready(line: &str) -> Option<SocketAddr> {
+pub(crate) fn ready(line: &str) -> Option<SocketAddr> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let is_ready = line["message"] == "ready";
     line["address"].as_str().filter(|_| is_ready)?.parse().ok()
