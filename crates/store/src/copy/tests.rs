@@ -1,3 +1,5 @@
+//! Copies against a real file: what a hold keeps out, what it lets through, and what is never overwritten.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
