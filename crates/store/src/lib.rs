@@ -3,6 +3,7 @@
 //! Each statement is one `const` text for both engines, sent with [`on!`]. Where the engines truly differ, two constants stand
 //! side by side and the reason with them. There is no ORM, no query builder and no SQL made at run time.
 
+mod copy;
 mod failure;
 mod measure;
 mod migrate;
@@ -11,6 +12,7 @@ mod reads;
 mod settings;
 mod transaction;
 
+pub use copy::{Held, copy};
 pub use failure::{Failure, HasFailure};
 pub use migrate::Schema;
 pub use pool::Pool;

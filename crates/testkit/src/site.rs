@@ -141,7 +141,12 @@ impl Site {
         self.keep(name, &text)
     }
 
-    fn keep(&self, name: &str, text: &str) -> PathBuf {
+    /// Writes a configuration file of this name; returns its path.
+    ///
+    /// # Panics
+    /// When there is no room for it.
+    #[must_use]
+    pub fn keep(&self, name: &str, text: &str) -> PathBuf {
         let file = self.file(&format!("{name}.toml"));
         std::fs::write(&file, text).expect("room for a file");
         file

@@ -11,6 +11,7 @@ mod process;
 mod steps;
 mod test;
 mod tools;
+mod upgrade;
 
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -31,6 +32,9 @@ usage: cargo xtask <command>
   image              make the final stage of the image around each service and run it (needs buildah)
   ci                 lint, then test, then image
   tools              install what the other commands need and this machine lacks
+  upgrade [--from REV]
+                     upgrade a database of the schema before while the version before serves; REV is another
+                     version than the last one with another schema
   postgres           start PostgreSQL, print its address, stop it at the end of the input
 
 MANDATE_TEST_POSTGRES, when it is set, names a server for `test` to use instead of its own.";
@@ -63,6 +67,14 @@ fn main() -> ExitCode {
         ["ci"] => ci(&mut steps),
         ["tools"] => {
             tools::install(&mut steps);
+            None
+        }
+        ["upgrade"] => {
+            upgrade::run(&mut steps, None);
+            None
+        }
+        ["upgrade", "--from", revision] => {
+            upgrade::run(&mut steps, Some(revision));
             None
         }
         ["postgres"] => {

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::screen::Output;
-use crate::{client, tour, up};
+use crate::{backup, client, tour, up};
 
 /// Mandate on one machine: start it, see it at work, and do the everyday tasks.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Start the gateway and all four clouds in this process, on files in a folder.
     Up(Up),
+    /// Copy the folder of a system into a new one to start from, while the system runs.
+    Backup(Backup),
     /// Play the main job in every cloud against a running system, and say what each step was answered.
     Tour(Tour),
     /// Print a token from the development issuer of a cloud.
@@ -74,6 +76,17 @@ impl Up {
         };
         SocketAddr::from(([127, 0, 0, 1], self.issuer_port.unwrap_or(after)))
     }
+}
+
+/// What to copy, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The folder that keeps everything.
+    #[arg(long, default_value = ".mandate", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The folder to make.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
 }
 
 /// What to play.
@@ -168,6 +181,7 @@ fn run(command: Command) -> Result<(), Failure> {
     server::install_crypto();
     match command {
         Command::Up(options) => up::run(&options),
+        Command::Backup(options) => block_on(backup::run(&options)),
         Command::Tour(options) => block_on(tour::run(&options)),
         Command::Token(options) => block_on(client::token(&options)),
         Command::Client(command) => block_on(client::run(command)),
@@ -208,7 +222,7 @@ mod tests {
             let cli = Cli::try_parse_from(["mandate", "up"].iter().chain(arguments)).unwrap();
             match cli.command {
                 Command::Up(up) => up.issuer_address().port(),
-                Command::Tour(_) | Command::Token(_) | Command::Client(_) => unreachable!(),
+                Command::Backup(_) | Command::Tour(_) | Command::Token(_) | Command::Client(_) => unreachable!(),
             }
         };
         assert_eq!(address(&[]), 7071);

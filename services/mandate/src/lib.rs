@@ -7,6 +7,7 @@ pub mod authority;
 pub mod issuer;
 pub mod private_file;
 
+mod backup;
 mod cli;
 mod client;
 mod contract;

@@ -27,6 +27,7 @@ mod running;
 mod settings;
 
 use ground::Ground;
+pub(crate) use ground::LOCK_FILE;
 use running::Running;
 pub(crate) use settings::{CloudPlace, Place};
 

@@ -15,7 +15,8 @@ use crate::cli;
 use crate::failure::Failure;
 use crate::private_file;
 
-const LOCK_FILE: &str = "lock";
+/// Tells the folder of a system from others, and is locked while the system runs.
+pub(crate) const LOCK_FILE: &str = "lock";
 const OWNER_ONLY: u32 = 0o600;
 
 /// What a start has taken of the machine. Given back when dropped.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clock::Clock;
 use serde_json::json;
@@ -30,7 +30,8 @@ pub(crate) struct Instance {
     pub(crate) cloud: &'static str,
     /// Who vouches for its callers.
     pub(crate) provider: Provider,
-    databases: BTreeMap<&'static str, Database>,
+    /// The database of each service.
+    pub(crate) databases: BTreeMap<&'static str, Database>,
     /// Where each service answers, whenever it has been started.
     pub(crate) addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
@@ -81,6 +82,15 @@ impl Site {
 
     /// Starts the gateway before these clouds; returns it with where it answers.
     pub(crate) fn gateway(&self, instances: &[&Instance]) -> (Process, Channel) {
+        let file = self.configure_gateway(instances);
+        let mut process = Process::start("gateway", ["serve", "--config", file.to_str().expect("a path of text")]);
+        let address = process.wait_for(ready);
+        let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+        (process, channel)
+    }
+
+    /// What the gateway is told.
+    pub(crate) fn configure_gateway(&self, instances: &[&Instance]) -> PathBuf {
         let policies: Vec<PathBuf> = instances.iter().map(|instance| policy(instance.cloud)).collect();
         let services: Vec<Vec<(&str, SocketAddr)>> = instances.iter().map(|instance| instance.places()).collect();
         let told = instances.iter().zip(&policies).zip(&services);
@@ -91,14 +101,11 @@ impl Site {
             })
             .collect();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let file = self.files.gateway("gateway", any, &upstreams, &self.telemetry("telemetry"));
-        let mut process = Process::start("gateway", ["serve", "--config", file.to_str().expect("a path of text")]);
-        let address = process.wait_for(ready);
-        let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
-        (process, channel)
+        self.files.gateway("gateway", any, &upstreams, &self.telemetry("telemetry"))
     }
 
-    fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
+    /// What a service is told.
+    pub(crate) fn configure(&self, instance: &Instance, service: &str) -> PathBuf {
         let cloud = instance.cloud;
         let told = Told {
             cloud,
@@ -110,6 +117,18 @@ impl Site {
             sections: &self.telemetry("process.telemetry"),
         };
         self.files.service(&format!("{cloud}-{service}"), service, &told)
+    }
+
+    /// The arguments of a command beside a process that has this file and its port.
+    pub(crate) fn one_more(&self, command: &str, file: &Path) -> Vec<String> {
+        let elsewhere = self.keep("elsewhere", "[process]\nlisten = \"127.0.0.1:0\"\n");
+        let [file, elsewhere] = [file, &elsewhere].map(|file| file.display().to_string());
+        vec![command.to_owned(), "--config".to_owned(), file, "--config".to_owned(), elsewhere]
+    }
+
+    /// Writes a configuration file of this name into the folder of the site.
+    pub(crate) fn keep(&self, name: &str, text: &str) -> PathBuf {
+        self.files.keep(name, text)
     }
 
     fn telemetry(&self, section: &str) -> String {

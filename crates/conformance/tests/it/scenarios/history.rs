@@ -49,12 +49,17 @@ pub(crate) fn types(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.r#type.as_str()).collect()
 }
 
-/// The whole feed, by pages.
+/// The whole feed, by small pages.
 pub(crate) async fn listed(caller: &Caller, feed: &str) -> Vec<Event> {
+    listed_by(caller, feed, 3).await
+}
+
+/// The whole feed, by pages of this size.
+pub(crate) async fn listed_by(caller: &Caller, feed: &str, page_size: i32) -> Vec<Event> {
     let mut events = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListEventsRequest { parent: feed.to_owned(), page_size: 3, page_token, ..Default::default() };
+        let request = ListEventsRequest { parent: feed.to_owned(), page_size, page_token, ..Default::default() };
         let page = caller.events().list_events(request).await.expect("its own feed").into_inner();
         events.extend(page.events);
         page_token = page.next_page_token;

@@ -60,10 +60,25 @@ impl System {
     /// Ends it as Ctrl-C does, and starts it again where it was.
     pub(crate) async fn restarted(self) -> System {
         let System { process, folder, ports, .. } = self;
+        System::succeed(process, folder, ports).await
+    }
+
+    /// Ends it as Ctrl-C does, and starts at the same addresses from another folder.
+    pub(crate) async fn restarted_in(self, other: TempDir) -> System {
+        let System { process, ports, .. } = self;
+        System::succeed(process, other, ports).await
+    }
+
+    async fn succeed(process: Process, folder: TempDir, ports: [Port; 2]) -> System {
         process.signal("INT");
         let ended = process.ended();
         assert_eq!(ended.code(), 0, "{ended:?}");
         System::start_in(folder, ports).await
+    }
+
+    /// The folder that keeps everything.
+    pub(crate) fn data_dir(&self) -> String {
+        self.folder.path().to_str().expect("a path of text").to_owned()
     }
 
     /// Ends it as Ctrl-C does.

@@ -1,0 +1,161 @@
+//! Databases backed up while customers work, restored in other places, and started from: what comes back fits together, and what
+//! the history misses or has too much is seen and mended as `docs/operations.md` says.
+
+use std::collections::BTreeMap;
+
+use api::relationship::{DelegationState, RemoveDelegationRequest};
+use tempfile::TempDir;
+use testkit::process::{Process, run};
+use testkit::site::SERVICES;
+use tonic::transport::Channel;
+
+use super::dump;
+use super::load::{LINK, Ledger, Load, Scene, confirm, populated};
+use super::site::{Instance, Site, admin};
+use crate::scenarios::cloud::Cloud;
+use crate::scenarios::history::{types, watched};
+use crate::scenarios::request_id;
+use crate::scenarios::system::System;
+
+/// How many customers work.
+const CUSTOMERS: usize = 4;
+/// How many changes are acknowledged between two steps at least.
+const BETWEEN: usize = 3 * CUSTOMERS;
+
+/// Each customer's ledger is cut back to what the restored state knows, which is all that was acknowledged before its backup
+/// began.
+async fn rewound(ledgers: Vec<Ledger>, acknowledged: &[usize]) -> Vec<Ledger> {
+    let mut cut = Vec::new();
+    for (mut ledger, acknowledged) in ledgers.into_iter().zip(acknowledged) {
+        let known = ledger.rewind().await;
+        assert!(known >= *acknowledged, "{known} of {acknowledged} changes came back");
+        cut.push(ledger);
+    }
+    cut
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_system_on_sqlite_is_complete_and_starts() {
+    let system = System::start().await;
+    let cloud = Cloud::of("public");
+    let (otto, ada) = (system.person(cloud, "otto").await, system.person(cloud, "ada").await);
+    let token = ada.link(&cloud.partner(0), LINK).await.expect("a link").token;
+    let scene = Scene { cloud, partner: cloud.partner(0), token };
+    let mut ledgers = Vec::new();
+    for place in 0..CUSTOMERS {
+        let id = format!("customer-{place}");
+        otto.register_customer(&id, cloud.country).await;
+        let caller = system.sign_in(cloud.id, "gwen", ["customer", &id, "global_admin"]).await;
+        ledgers.push(Ledger::new(&format!("customers/{id}"), caller));
+    }
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    let acknowledged = load.acknowledged();
+    // A folder of that name, and nothing there.
+    let copy = TempDir::new().expect("room for a folder");
+    std::fs::remove_dir(copy.path()).expect("it is empty");
+    let (from, to) = (system.data_dir(), copy.path().to_str().expect("a path of text"));
+    let made = run("mandate", ["backup", "--data-dir", &from, "--to", to]);
+    assert_eq!(made.code(), 0, "{made:?}");
+    load.more(BETWEEN).await;
+    let ledgers = load.end().await;
+
+    // The connections and tokens of all stay good: the addresses are the same, and so are the issuers' keys.
+    let system = system.restarted_in(copy).await;
+    let ledgers = rewound(ledgers, &acknowledged).await;
+    confirm(&scene, &ada, &ledgers).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    confirm(&scene, &ada, &load.end().await).await;
+    let ended = system.ended();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+}
+
+/// A cloud on PostgreSQL that is stopped and started from other databases.
+struct Place {
+    site: Site,
+    instance: Instance,
+    processes: BTreeMap<&'static str, Process>,
+    _gateway: Process,
+    channel: Channel,
+    dumps: TempDir,
+}
+
+impl Place {
+    async fn start() -> Place {
+        let site = Site::new(None);
+        let (instance, processes) = site.running("public").await;
+        let (gateway, channel) = site.gateway(&[&instance]);
+        let dumps = TempDir::new().expect("room for a folder");
+        Place { site, instance, processes, _gateway: gateway, channel, dumps }
+    }
+
+    fn dump(&self, service: &str) {
+        dump::dump(&self.instance.databases[service], &self.dumps.path().join(service));
+    }
+
+    /// Stops all services, and starts them from what was dumped of each.
+    async fn restore(&mut self) {
+        for (service, process) in std::mem::take(&mut self.processes) {
+            let ended = process.terminated();
+            assert_eq!(ended.code(), 0, "{service}: {ended:?}");
+        }
+        for service in SERVICES {
+            let restored = dump::restore(&self.dumps.path().join(service)).await;
+            self.instance.databases.insert(service, restored);
+            self.processes.insert(service, self.site.serve(&self.instance, service));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_restored_from_one_moment_on_postgresql_agree_and_go_on() {
+    let mut place = Place::start().await;
+    let (scene, ada, ledgers) = populated(&place.instance, &place.channel, CUSTOMERS).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    let ledgers = load.end().await;
+    confirm(&scene, &ada, &ledgers).await;
+    let acknowledged: Vec<usize> = ledgers.iter().map(Ledger::len).collect();
+    SERVICES.iter().for_each(|service| place.dump(service));
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    let ledgers = load.end().await;
+
+    place.restore().await;
+    let ledgers = rewound(ledgers, &acknowledged).await;
+    assert_eq!(ledgers.iter().map(Ledger::len).collect::<Vec<_>>(), acknowledged, "that moment, and nothing later");
+    confirm(&scene, &ada, &ledgers).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    confirm(&scene, &ada, &load.end().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_is_ahead_of_a_restored_state_shows_what_the_state_has_lost() {
+    let mut place = Place::start().await;
+    let (scene, _, _) = populated(&place.instance, &place.channel, 1).await;
+    let gwen = place.instance.caller(&place.channel, admin("customer-0"));
+    let customer = "customers/customer-0";
+    let answer = gwen.accept(scene.cloud.acceptance(&scene.token, customer)).await.expect("accepted").into_inner();
+    let name = answer.delegations[0].name.clone();
+    place.dump("relationship");
+    let remove = || RemoveDelegationRequest { name: name.clone(), request_id: request_id(), ..Default::default() };
+    gwen.delegations().remove_delegation(remove()).await.expect("R27");
+    let before = watched(&gwen, customer, 0, 4).await;
+    place.dump("notification");
+    place.dump("invitation");
+
+    place.restore().await;
+    assert_eq!(watched(&gwen, customer, 0, 4).await, before, "the history is as it was");
+    let last = before.last().expect("there are some");
+    assert_eq!((last.r#type.as_str(), last.resource.as_str()), ("delegation.removedByCustomer", name.as_str()));
+    let held = gwen.holders(customer).await;
+    assert_eq!(held.iter().map(|held| &held.name).collect::<Vec<_>>(), [&name], "though the state has it in force");
+    // What to do: make the change once more. The history tells that too.
+    let removed = gwen.delegations().remove_delegation(remove()).await.expect("R27").into_inner();
+    assert_eq!(removed.state(), DelegationState::RemovedByCustomer);
+    let after = watched(&gwen, customer, last.sequence, 1).await;
+    assert_eq!((types(&after), after[0].sequence), (vec!["delegation.removedByCustomer"], last.sequence + 1));
+    assert!(gwen.holders(customer).await.is_empty());
+}
