@@ -94,7 +94,7 @@ impl Place {
         dump::dump(&self.instance.databases[service], &self.dumps.path().join(service));
     }
 
-    /// Stops all services, and starts them from what was dumped of each.
+    /// Stops all services, and gives each what was dumped of it.
     async fn restore(&mut self) {
         for (service, process) in std::mem::take(&mut self.processes) {
             let ended = process.terminated();
@@ -103,6 +103,11 @@ impl Place {
         for service in SERVICES {
             let restored = dump::restore(&self.dumps.path().join(service)).await;
             self.instance.databases.insert(service, restored);
+        }
+    }
+
+    fn serve(&mut self) {
+        for service in SERVICES {
             self.processes.insert(service, self.site.serve(&self.instance, service));
         }
     }
@@ -123,8 +128,35 @@ async fn databases_restored_from_one_moment_on_postgresql_agree_and_go_on() {
     let ledgers = load.end().await;
 
     place.restore().await;
+    place.serve();
     let ledgers = rewound(ledgers, &acknowledged).await;
     assert_eq!(ledgers.iter().map(Ledger::len).collect::<Vec<_>>(), acknowledged, "that moment, and nothing later");
+    confirm(&scene, &ada, &ledgers).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    confirm(&scene, &ada, &load.end().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_older_than_the_state_is_told_again_what_it_missed_and_keeps_it_once() {
+    let mut place = Place::start().await;
+    let (scene, ada, ledgers) = populated(&place.instance, &place.channel, CUSTOMERS).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    place.dump("notification");
+    load.more(BETWEEN).await;
+    let acknowledged = load.acknowledged();
+    place.dump("relationship");
+    place.dump("invitation");
+    load.more(BETWEEN).await;
+    let ledgers = load.end().await;
+
+    place.restore().await;
+    let file = place.site.configure(&place.instance, "relationship").display().to_string();
+    let told = run("relationship", ["outbox", "redeliver", "--since", "2000-01-01T00:00:00Z", "--config", &file]);
+    assert_eq!(told.code(), 0, "{told:?}");
+    place.serve();
+    let ledgers = rewound(ledgers, &acknowledged).await;
     confirm(&scene, &ada, &ledgers).await;
     let mut load = Load::begin(&scene, ledgers);
     load.more(BETWEEN).await;
@@ -147,6 +179,7 @@ async fn a_history_that_is_ahead_of_a_restored_state_shows_what_the_state_has_lo
     place.dump("invitation");
 
     place.restore().await;
+    place.serve();
     assert_eq!(watched(&gwen, customer, 0, 4).await, before, "the history is as it was");
     let last = before.last().expect("there are some");
     assert_eq!((last.r#type.as_str(), last.resource.as_str()), ("delegation.removedByCustomer", name.as_str()));
