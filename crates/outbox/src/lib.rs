@@ -7,6 +7,8 @@
 mod change;
 mod purge;
 mod relay;
+mod timer;
 
 pub use change::{Change, Done, Outbox, Request, Reused, Scope};
 pub use relay::{Delivery, Record};
+pub use timer::{Due, Timer};

@@ -3,6 +3,7 @@
 mod change;
 mod purge;
 mod relay;
+mod timer;
 
 use std::sync::Mutex;
 
@@ -60,6 +61,14 @@ impl From<Reused> for TellError {
         TellError::Reused
     }
 }
+
+impl std::fmt::Display for TellError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for TellError {}
 
 impl HasFailure for TellError {
     fn failure(&self) -> Option<&Failure> {
