@@ -101,12 +101,26 @@ pub struct Scope<'t> {
     pub tx: &'t mut Tx,
     /// The time of the change: later than every earlier change of the same key.
     pub now: Time,
-    key: &'t str,
+    pub(crate) key: &'t str,
     clock: &'t Clock,
     events: i64,
 }
 
-impl Scope<'_> {
+impl<'t> Scope<'t> {
+    /// Queues behind other changes of the key, and opens.
+    pub(crate) async fn open(tx: &'t mut Tx, key: &'t str, clock: &'t Clock) -> Result<Scope<'t>, Failure> {
+        let now = take_turn(tx, key, clock.now()).await?;
+        Ok(Scope { tx, now, key, clock, events: 0 })
+    }
+
+    /// Makes the next change of the key later than all that was emitted. True when something was.
+    pub(crate) async fn close(self) -> Result<bool, Failure> {
+        if self.events > 1 {
+            end_turn(self.tx, self.key, self.now.micros() + self.events - 1).await?;
+        }
+        Ok(self.events > 0)
+    }
+
     /// A new id.
     #[must_use]
     pub fn id(&self) -> Uuid {
@@ -203,19 +217,14 @@ impl<C: Change> Work for Attempt<'_, C> {
             return Ok(Outcome { answer, emitted: false });
         }
         failpoint::reach(Point::ChangeClaimed);
-        let key = self.change.key();
-        let now = take_turn(tx, key, self.outbox.clock.now()).await?;
-        let mut scope = Scope { tx, now, key, clock: &self.outbox.clock, events: 0 };
+        let mut scope = Scope::open(tx, self.change.key(), &self.outbox.clock).await?;
         let answer = self.change.apply(&mut scope).await?;
-        let events = scope.events;
-        if events > 1 {
-            end_turn(tx, key, now.micros() + events - 1).await?;
-        }
+        let emitted = scope.close().await?;
         if let Some(id) = self.request.id {
             keep(tx, self.request, id, answer.encode_to_vec()).await?;
         }
         failpoint::reach(Point::ChangeKept);
-        Ok(Outcome { answer, emitted: events > 0 })
+        Ok(Outcome { answer, emitted })
     }
 }
 

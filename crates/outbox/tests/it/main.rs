@@ -5,6 +5,7 @@ mod park;
 mod purge;
 mod redeliver;
 mod relay;
+mod timer;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -65,6 +66,14 @@ impl From<Reused> for TellError {
         TellError::Reused
     }
 }
+
+impl std::fmt::Display for TellError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for TellError {}
 
 impl HasFailure for TellError {
     fn failure(&self) -> Option<&Failure> {
