@@ -58,14 +58,8 @@ const TO_PROCESSES: [Fault; 10] = [
 ];
 
 /// What happens to processes that keep their data in files.
-const TO_PROCESSES_ON_FILES: [Fault; 6] = [
-    Fault::Kill,
-    Fault::DieAtPoint,
-    Fault::FillDisk,
-    Fault::FillDisk,
-    Fault::JumpClock,
-    Fault::RollingRestart,
-];
+const TO_PROCESSES_ON_FILES: [Fault; 6] =
+    [Fault::Kill, Fault::DieAtPoint, Fault::FillDisk, Fault::FillDisk, Fault::JumpClock, Fault::RollingRestart];
 
 /// What happens to lines meanwhile.
 const TO_LINES: [Fault; 6] = [

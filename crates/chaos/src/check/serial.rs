@@ -14,7 +14,7 @@ use prost::Message as _;
 use super::World;
 use super::answers::{Told, Window, message};
 use crate::history::{Call, Outcome};
-use crate::operation::Kind;
+use crate::kind::Kind;
 
 /// What one customer's relationships come to at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
