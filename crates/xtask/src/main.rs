@@ -3,6 +3,7 @@
 //! Whatever they fetch or build lands under `target/tools`. They do not release or deploy.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "developer commands talk on the terminal")]
 
+mod bench;
 mod chaos;
 mod checkout;
 mod lint;
@@ -22,6 +23,8 @@ usage: cargo xtask <command>
 
   test [arguments]   start PostgreSQL and run every test; arguments go to the test runner
                      in place of `--workspace`, as in `cargo xtask test -p store`
+  bench [what]       measure against yardsticks and print tables: accept, check, growth, or all of them;
+                     --quick for a first look, --document to put the figures into docs/performance.md
   chaos [arguments]  break a whole system on PostgreSQL while clients use it, and check what it promises:
                      `--seed N`, `--rounds N` or `--minutes N`; `--help` tells the rest
   lint               formatting, contract, dependency rules, clippy, documentation
@@ -41,6 +44,10 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let counts = match words.as_slice() {
         ["test", rest @ ..] => test::run(&mut steps, rest),
+        ["bench", rest @ ..] => {
+            bench::run(&mut steps, rest);
+            None
+        }
         ["chaos", rest @ ..] => {
             steps.run("chaos", || chaos::run(rest));
             None

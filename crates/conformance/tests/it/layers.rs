@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["api", "clock", "cloud", "failpoint"]),
     ("postgres", &[]),
     ("testkit", &["postgres"]),
+    // It runs what ships and is not shipped.
+    ("bench", &["api", "clock", "server", "testkit"]),
     ("chaos", &["api", "clock", "cloud", "failpoint", "postgres", "testkit"]),
     ("conformance", &[]),
     ("xtask", &["postgres"]),
@@ -39,7 +41,18 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tonic",
-        &["api", "chaos", "server", "delivery", "gateway", "invitation", "relationship", "notification", RUNS_SERVICES],
+        &[
+            "api",
+            "bench",
+            "chaos",
+            "server",
+            "delivery",
+            "gateway",
+            "invitation",
+            "relationship",
+            "notification",
+            RUNS_SERVICES,
+        ],
         "what is below the calls knows nothing of them",
     ),
     (
@@ -58,7 +71,7 @@ const KEPT_TO: &[(&str, &[&str], &str)] = &[
         ],
         "what is below the calls knows no message",
     ),
-    ("anyhow", &["xtask", "postgres", "chaos"], "a library names its errors"),
+    ("anyhow", &["bench", "chaos", "postgres", "xtask"], "a library names its errors"),
 ];
 
 /// A manifest.

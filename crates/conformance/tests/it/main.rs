@@ -10,6 +10,7 @@ mod layers;
 mod migrations;
 mod mutations;
 mod places;
+mod plans;
 mod production;
 mod protos;
 mod rules;

@@ -61,7 +61,7 @@ async fn outbox(database: &Database) -> Outbox {
         postgres: sqlx::migrate!("../../crates/outbox/tests/migrations/postgres"),
         sqlite: sqlx::migrate!("../../crates/outbox/tests/migrations/sqlite"),
     };
-    let settings = Settings { url: database.url().to_owned(), password_file: None, connections_max: 3 };
+    let settings = Settings::new(database.url());
     let pool = Pool::migrate(&settings, &schema).await.unwrap();
     Outbox::new(pool, Clock::manual(Time::from_seconds(NOW_SECONDS)))
 }

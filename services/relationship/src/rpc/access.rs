@@ -51,12 +51,10 @@ pub(super) async fn check_access(
             return Err(Error::invalid("subscription", "is required"));
         }
     };
-    let active = delegation::active(&mut tx, &question.customer).await?;
-    let active = active.iter().map(|found| &found.delegation);
-    let held: Vec<&Delegation> = active.filter(|held| held.partner == question.partner).collect();
+    let active = delegation::active_of_pair(&mut tx, &question.customer, &question.partner).await?;
     let held = Held {
         relationship,
-        delegations: held,
+        delegations: active.iter().map(|found| &found.delegation).collect(),
         agreement_accepted: agreed(&calls, &mut tx, &question.customer).await?,
     };
     Ok(answer(&calls, &question.partner, question.action, &held, (service, subscription.as_ref())))

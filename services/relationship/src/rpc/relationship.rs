@@ -8,6 +8,7 @@ use api::rule::PrincipalKind;
 use clock::Uuid;
 use cloud::TenantId;
 use server::Caller;
+use store::Tx;
 
 use super::{Calls, View, expect_partner, view_of};
 use crate::domain::relationship::{Found, State};
@@ -29,7 +30,7 @@ pub(super) async fn get_relationship(
         View::Partner(partner) => found.relationship.partner == *partner, // I12
     });
     let found = found.ok_or(Error::NotFound(request.name))?;
-    let services = table::services_of_customer(&mut tx, &customer).await?;
+    let services = table::services(&mut tx, &[id]).await?;
     let services = services.get(&id).map(Vec::as_slice).unwrap_or_default();
     Ok(convert::relationship(&found, services, &calls.process.policy))
 }
@@ -61,9 +62,8 @@ pub(super) async fn list_relationships(
     let after = if page.after.is_empty() { Uuid::nil() } else { page_id(&page.after)? };
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::of_customer(&mut tx, &customer, (partner.as_ref(), state), after, page.limit()).await?;
-    let services = table::services_of_customer(&mut tx, &customer).await?;
     let (rows, next_page_token) = page.cut(rows, |found| found.relationship.id.to_string());
-    Ok(listed(&calls, &rows, &services, next_page_token))
+    listed(&calls, &mut tx, &rows, next_page_token).await
 }
 
 /// All relationships of the calling partner, whoever the customer is.
@@ -97,27 +97,22 @@ async fn list_of_partner(
     let rows = table::of_partner(&mut tx, &partner, state, (customer, id), page.limit()).await?;
     let (rows, next_page_token) =
         page.cut(rows, |found| format!("{} {}", found.relationship.customer, found.relationship.id));
-    let services = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) => {
-            let (from, to) = (&first.relationship.customer, &last.relationship.customer);
-            table::services_of_partner(&mut tx, &partner, from, to).await?
-        }
-        (Some(_), None) | (None, Some(_)) | (None, None) => table::DelegatedServices::new(),
-    };
-    Ok(listed(&calls, &rows, &services, next_page_token))
+    listed(&calls, &mut tx, &rows, next_page_token).await
 }
 
-fn listed(
+async fn listed(
     calls: &Calls,
+    tx: &mut Tx,
     rows: &[Found],
-    services: &table::DelegatedServices,
     next_page_token: String,
-) -> wire::ListRelationshipsResponse {
+) -> Result<wire::ListRelationshipsResponse, Error> {
+    let ids: Vec<Uuid> = rows.iter().map(|found| found.relationship.id).collect();
+    let services = table::services(tx, &ids).await?;
     let relationships = rows.iter().map(|found| {
         let services = services.get(&found.relationship.id).map(Vec::as_slice).unwrap_or_default();
         convert::relationship(found, services, &calls.process.policy)
     });
-    wire::ListRelationshipsResponse { relationships: relationships.collect(), next_page_token }
+    Ok(wire::ListRelationshipsResponse { relationships: relationships.collect(), next_page_token })
 }
 
 /// The id in a page token of ours.
@@ -135,7 +130,7 @@ pub(super) async fn get_partner_customer(
     let mut tx = store::read(&calls.pool).await?;
     // R25: the record exists exactly while the relationship does.
     let found = table::customer(&mut tx, &partner, &customer).await?.ok_or(Error::NotFound(request.name))?;
-    let services = table::services_of_partner(&mut tx, &partner, &customer, &customer).await?;
+    let services = table::services(&mut tx, &[found.relationship]).await?;
     let services = services.get(&found.relationship).map(Vec::as_slice).unwrap_or_default();
     Ok(convert::partner_customer(&found, services))
 }
@@ -151,12 +146,8 @@ pub(super) async fn list_partner_customers(
     let mut tx = store::read(&calls.pool).await?;
     let rows = table::customers(&mut tx, &partner, &page.after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |found| found.customer.to_string());
-    let services = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) => {
-            table::services_of_partner(&mut tx, &partner, &first.customer, &last.customer).await?
-        }
-        (Some(_), None) | (None, Some(_)) | (None, None) => table::DelegatedServices::new(),
-    };
+    let ids: Vec<Uuid> = rows.iter().map(|found| found.relationship).collect();
+    let services = table::services(&mut tx, &ids).await?;
     let partner_customers = rows.iter().map(|found| {
         convert::partner_customer(found, services.get(&found.relationship).map(Vec::as_slice).unwrap_or_default())
     });

@@ -16,6 +16,13 @@ const ACTIVE: &str =
      d.end_time_us, d.ended_by, d.end_reason, d.version, p.display_name AS partner_display_name
      FROM delegations d JOIN partners p ON p.id = d.partner
      WHERE d.customer = $1 AND d.state = 'ACTIVE' ORDER BY d.service, d.id";
+const ACTIVE_OF_PAIR: &str =
+    "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
+     d.end_time_us, d.ended_by, d.end_reason, d.version, p.display_name AS partner_display_name
+     FROM delegations d JOIN partners p ON p.id = d.partner
+     WHERE d.partner = $1 AND d.customer = $2 AND d.state = 'ACTIVE' ORDER BY d.service, d.id";
+/// The filters are tested on the rows of one customer, in the order of its index: as many as it has ever granted, a handful. An
+/// index for each would cost every acceptance and save nothing here.
 const LIST: &str =
     "SELECT d.id, d.relationship, d.customer, d.partner, d.service, d.exclusive, d.state, d.create_time_us,
      d.end_time_us, d.ended_by, d.end_reason, d.version, p.display_name AS partner_display_name
@@ -93,6 +100,16 @@ pub async fn find(tx: &mut Tx, customer: &TenantId, relationship: Uuid, id: Uuid
 /// All active delegations of a customer: as many as it has services and partners, a handful.
 pub async fn active(tx: &mut Tx, customer: &TenantId) -> Result<Vec<Found>, Failure> {
     let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(ACTIVE).bind(customer.as_str()).fetch_all(&mut **tx).await?);
+    rows.into_iter().map(Found::try_from).collect()
+}
+
+/// All active delegations of a customer to one partner: at most one for each service and relationship.
+pub async fn active_of_pair(tx: &mut Tx, customer: &TenantId, partner: &TenantId) -> Result<Vec<Found>, Failure> {
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(ACTIVE_OF_PAIR)
+        .bind(partner.as_str())
+        .bind(customer.as_str())
+        .fetch_all(&mut **tx)
+        .await?);
     rows.into_iter().map(Found::try_from).collect()
 }
 

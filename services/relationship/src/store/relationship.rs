@@ -17,6 +17,8 @@ const FIND: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origi
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.id = $1 AND r.customer = $2";
+/// The filters are tested on all rows of one customer: as many as it has ever accepted, a handful. An index for each would cost
+/// every acceptance and save nothing here.
 const OF_CUSTOMER: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
@@ -24,13 +26,32 @@ const OF_CUSTOMER: &str =
      WHERE r.customer = $1 AND r.id > $2
      AND (CAST($3 AS TEXT) IS NULL OR r.partner = $3) AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
      ORDER BY r.id LIMIT $5";
+/// A partner may have a million customers, so each state it can list by has a text and an index of its own: a page reads the
+/// rows it shows and no others.
 const OF_PARTNER: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
      r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND (r.customer, r.id) > ($2, $3)
-     AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
-     ORDER BY r.customer, r.id LIMIT $5";
+     ORDER BY r.customer, r.id LIMIT $4";
+const OF_PARTNER_ACTIVE: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.partner = $1 AND r.state = 'ACTIVE' AND (r.customer, r.id) > ($2, $3)
+     ORDER BY r.customer, r.id LIMIT $4";
+const OF_PARTNER_TERMINATING: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.partner = $1 AND r.state = 'TERMINATING' AND (r.customer, r.id) > ($2, $3)
+     ORDER BY r.customer, r.id LIMIT $4";
+const OF_PARTNER_TERMINATED: &str =
+    "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.partner = $1 AND r.state = 'TERMINATED' AND (r.customer, r.id) > ($2, $3)
+     ORDER BY r.customer, r.id LIMIT $4";
 const INSERT: &str =
     "INSERT INTO relationships (id, customer, partner, kind, state, origin_link, accept_time_us, acceptor, version)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -45,10 +66,11 @@ const CUSTOMER: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.a
      FROM relationships r JOIN customers c ON c.id = r.customer
      WHERE r.partner = $1 AND r.customer = $2 AND r.state <> 'TERMINATED' ORDER BY r.id LIMIT 1";
 
-const SERVICES_OF_CUSTOMER: &str = "SELECT relationship, service FROM delegations
-     WHERE customer = $1 AND state = 'ACTIVE' ORDER BY service";
-const SERVICES_OF_PARTNER: &str = "SELECT relationship, service FROM delegations
-     WHERE partner = $1 AND customer >= $2 AND customer <= $3 AND state = 'ACTIVE' ORDER BY service";
+/// A pair because the engines have no list of values in common: PostgreSQL binds an array, SQLite reads JSON.
+const SERVICES_POSTGRES: &str =
+    "SELECT relationship, service FROM delegations WHERE relationship = ANY($1) AND state = 'ACTIVE' ORDER BY service";
+const SERVICES_SQLITE: &str = "SELECT relationship, service FROM delegations
+     WHERE relationship IN (SELECT unhex(value) FROM json_each($1)) AND state = 'ACTIVE' ORDER BY service";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -161,11 +183,16 @@ pub async fn of_partner(
     after: (&str, Uuid),
     limit: i64,
 ) -> Result<Vec<Found>, Failure> {
-    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(OF_PARTNER)
+    let text = match state {
+        None => OF_PARTNER,
+        Some(State::Active) => OF_PARTNER_ACTIVE,
+        Some(State::Terminating) => OF_PARTNER_TERMINATING,
+        Some(State::Terminated) => OF_PARTNER_TERMINATED,
+    };
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(text)
         .bind(partner.as_str())
         .bind(after.0)
         .bind(after.1)
-        .bind(state.map(State::text))
         .bind(limit)
         .fetch_all(&mut **tx)
         .await?);
@@ -221,33 +248,21 @@ pub async fn customer(
     row.map(PartnerCustomer::try_from).transpose()
 }
 
-/// The services delegated now, by relationship.
+/// The services delegated now, by relationship, in order.
 pub type DelegatedServices = BTreeMap<Uuid, Vec<String>>;
 
-fn grouped(rows: Vec<(Uuid, String)>) -> DelegatedServices {
+/// The services that are delegated now on these relationships: on those of a page, so one lookup for each.
+pub async fn services(tx: &mut Tx, relationships: &[Uuid]) -> Result<DelegatedServices, Failure> {
+    let rows: Vec<(Uuid, String)> = match tx {
+        Tx::Postgres(tx) => sqlx::query_as(SERVICES_POSTGRES).bind(relationships).fetch_all(&mut **tx).await?,
+        Tx::Sqlite(tx) => {
+            let ids: Vec<String> = relationships.iter().map(|id| id.simple().to_string()).collect();
+            sqlx::query_as(SERVICES_SQLITE).bind(sqlx::types::Json(ids)).fetch_all(&mut **tx).await?
+        }
+    };
     let mut services = DelegatedServices::new();
     for (relationship, service) in rows {
         services.entry(relationship).or_default().push(service);
     }
-    services
-}
-
-/// The services of a customer that are delegated now.
-pub async fn services_of_customer(tx: &mut Tx, customer: &TenantId) -> Result<DelegatedServices, Failure> {
-    Ok(grouped(on!(tx, tx => sqlx::query_as(SERVICES_OF_CUSTOMER).bind(customer.as_str()).fetch_all(&mut **tx).await?)))
-}
-
-/// The services delegated to a partner now, by the customers from one to another.
-pub async fn services_of_partner(
-    tx: &mut Tx,
-    partner: &TenantId,
-    from: &TenantId,
-    to: &TenantId,
-) -> Result<DelegatedServices, Failure> {
-    Ok(grouped(on!(tx, tx => sqlx::query_as(SERVICES_OF_PARTNER)
-        .bind(partner.as_str())
-        .bind(from.as_str())
-        .bind(to.as_str())
-        .fetch_all(&mut **tx)
-        .await?)))
+    Ok(services)
 }

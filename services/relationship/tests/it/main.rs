@@ -6,5 +6,6 @@ mod delegation;
 mod directory;
 mod establishment;
 mod event;
+mod outbox;
 mod relationship;
 mod world;

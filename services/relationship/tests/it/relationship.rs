@@ -8,6 +8,7 @@ use crate::world::{World, admin, agent, told};
 
 testkit::on_both!(
     r22_a_customer_sees_all_its_partners_page_by_page,
+    a_partner_lists_its_relationships_by_state_page_by_page,
     i12_a_partner_sees_its_own_alone,
     r25_the_record_of_a_customer_exists_while_the_relationship_does,
     lists_are_ordered_by_bytes_on_both_engines,
@@ -42,6 +43,45 @@ async fn r22_a_customer_sees_all_its_partners_page_by_page(database: Database) {
     seen.sort();
     let both = [("alpenglow IT", "alpenglow.example"), ("birchwood IT", "birchwood.example")];
     assert_eq!(seen, both.map(|(name, domain)| (name.to_owned(), domain.to_owned())));
+}
+
+async fn a_partner_lists_its_relationships_by_state_page_by_page(database: Database) {
+    let world = World::start("public", database).await;
+    let states = [("a", "TERMINATED"), ("b", "TERMINATING"), ("c", "ACTIVE"), ("d", "TERMINATED"), ("e", "ACTIVE")];
+    for (customer, state) in states {
+        world.register_customer(customer, "IT").await;
+        world.accept(customer, "birchwood", &["azure-ad"]).await.expect("accepted");
+        world.accept(customer, "alpenglow", &["office-365"]).await.expect("accepted");
+        world.bring(customer, state).await;
+    }
+    for (filter, expected) in [
+        ("", "abcde"),
+        ("state = ACTIVE", "ce"),
+        ("state = TERMINATING", "b"),
+        ("state = TERMINATED", "ad"),
+        ("partner = \"partners/alpenglow\" AND state = TERMINATED", "ad"),
+    ] {
+        let (mut seen, mut page_token) = (String::new(), String::new());
+        loop {
+            let list = wire::ListRelationshipsRequest {
+                parent: "customers/-".to_owned(),
+                page_size: 1,
+                page_token,
+                filter: filter.to_owned(),
+            };
+            let page = world.relationships().list_relationships(world.by(agent("alpenglow"), list)).await;
+            let page = page.expect("its own").into_inner();
+            for listed in page.relationships {
+                assert_eq!(listed.delegated_services, ["office-365"], "those of this relationship alone");
+                seen.push_str(listed.name.split('/').nth(1).expect("below a customer"));
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{filter}");
+    }
 }
 
 async fn i12_a_partner_sees_its_own_alone(database: Database) {

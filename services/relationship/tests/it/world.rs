@@ -16,7 +16,8 @@ use api::relationship::subscription_service_client::SubscriptionServiceClient;
 use clock::{Clock, Time};
 use prost::Message as _;
 use relationship::Relationship;
-use server::{Service as _, Shutdown};
+use server::outbox::{Report, Task};
+use server::{Service as _, Shutdown, StartError};
 use testkit::Database;
 use testkit::certificates::{Authority, Files};
 use testkit::provider::{Identity, NOW_SECONDS, Provider};
@@ -56,6 +57,7 @@ pub(crate) struct World {
     database: Database,
     cloud: String,
     shutdown: Shutdown,
+    config: relationship::Config,
 }
 
 impl World {
@@ -79,11 +81,12 @@ impl World {
             Relationship::migrate(config.clone()).await.expect("a fresh database");
         }
         let shutdown = Shutdown::new();
-        let running = Relationship::start(config, clock.clone(), shutdown.clone()).await.expect("it starts");
+        let running = Relationship::start(config.clone(), clock.clone(), shutdown.clone()).await.expect("it starts");
         let gateway = connect(running.address, &authority.gateway());
         let invitation = connect(running.address, &authority.service(cloud, "invitation"));
         let (address, cloud) = (running.address, cloud.to_owned());
-        let world = World { clock, provider, authority, address, gateway, invitation, database, cloud, shutdown };
+        let world =
+            World { clock, provider, authority, address, gateway, invitation, database, cloud, shutdown, config };
         let cloud = world.cloud.as_str();
         let country = match cloud {
             "china" => "CN",
@@ -185,10 +188,14 @@ impl World {
         EstablishmentServiceClient::new(connect(self.address, &self.authority.service(cloud, service)))
     }
 
+    /// What the command `outbox` of this service answers.
+    pub(crate) async fn outbox(&self, task: Task) -> Result<Report, StartError> {
+        Relationship::outbox(self.config.clone(), task).await
+    }
+
     /// The events that wait for delivery, oldest first.
     pub(crate) async fn events(&self) -> Vec<EventEnvelope> {
-        let settings = store::Settings { connections_max: 1, ..store::Settings::new(self.database.url()) };
-        let pool = store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it");
+        let pool = self.pool().await;
         let mut tx = store::read(&pool).await.expect("a connection is free");
         let payloads: Vec<Vec<u8>> = store::on!(&mut tx, tx => {
             sqlx::query_scalar("SELECT payload FROM outbox ORDER BY time_us").fetch_all(&mut **tx).await.expect("it is there")
@@ -196,6 +203,30 @@ impl World {
         drop(tx);
         pool.close().await;
         payloads.iter().map(|payload| EventEnvelope::decode(payload.as_slice()).expect("an event")).collect()
+    }
+
+    /// Brings the relationships of a customer into a state to which no method leads.
+    pub(crate) async fn bring(&self, customer: &str, state: &str) {
+        const BRING: &str = "UPDATE relationships SET state = $2 WHERE customer = $1";
+        let pool = self.pool().await;
+        let rows = match &pool {
+            store::Pool::Postgres(pool) => {
+                let done = sqlx::query(BRING).bind(customer).bind(state).execute(pool).await;
+                done.expect("it is a state").rows_affected()
+            }
+            store::Pool::Sqlite(pool) => {
+                let done = sqlx::query(BRING).bind(customer).bind(state).execute(pool).await;
+                done.expect("it is a state").rows_affected()
+            }
+        };
+        assert!(rows > 0, "{customer} has no relationship");
+        pool.close().await;
+    }
+
+    /// The database of the service.
+    pub(crate) async fn pool(&self) -> store::Pool {
+        let settings = store::Settings { connections_max: 1, ..store::Settings::new(self.database.url()) };
+        store::Pool::open(&settings, &relationship::store::schema()).await.expect("the service runs on it")
     }
 
     /// Accepts an invitation that asks for these services.

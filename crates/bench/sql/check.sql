@@ -1,0 +1,2 @@
+\set i random(1, :relationships)
+SELECT d.id FROM relationships r LEFT JOIN delegations d ON d.relationship = r.id AND d.service = 'office-365' AND d.state = 'ACTIVE' WHERE r.customer = 'c' || lpad(to_hex((:i * 2654435761) % 4294967296), 8, '0') AND r.partner = CASE WHEN :i % 10 = 0 THEN 'partner-00' ELSE 'partner-' || lpad(CAST(1 + :i % 99 AS TEXT), 2, '0') END AND r.state <> 'TERMINATED' AND EXISTS (SELECT 1 FROM agreement_acceptances a WHERE a.customer = r.customer);

@@ -1,0 +1,2 @@
+ALTER SYSTEM RESET log_statement;
+SELECT pg_reload_conf();

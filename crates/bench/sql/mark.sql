@@ -1,0 +1,1 @@
+SELECT 'statements are logged from here on';
