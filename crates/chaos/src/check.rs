@@ -19,7 +19,7 @@ pub use world::World;
 use crate::client::{Client, Scene};
 use crate::cluster::Cluster;
 use crate::history::{Call, History, Outcome};
-use crate::operation::Kind;
+use crate::kind::Kind;
 use answers::Told;
 
 /// All promises that were broken in one cloud, one sentence each.

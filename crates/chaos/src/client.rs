@@ -20,7 +20,7 @@ use tonic_types::StatusExt as _;
 
 use crate::cluster::Cluster;
 use crate::history::{Call, History, Outcome};
-use crate::operation::Kind;
+use crate::kind::Kind;
 
 /// How long one try may take.
 const TRY_MAX: Duration = Duration::from_secs(6);

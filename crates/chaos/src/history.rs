@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Refusal};
-use crate::operation::Kind;
+use crate::kind::Kind;
 
 /// A call and its outcome, after as many repeats as it took.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ pub mod client;
 pub mod cluster;
 pub mod fault;
 pub mod history;
+pub mod kind;
 pub mod operation;
 pub mod random;
 pub mod round;

@@ -101,7 +101,9 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<bool> {
         } else {
             round::run(&cluster, &settings, number).await
         };
-        let report = report.with_context(|| format!("round {number} of seed {seed}; replay it by `{replay}`"))?;
+        let logs = settings.logs.display();
+        let place = || format!("round {number} of seed {seed}; its logs are in {logs}; replay its plan by `{replay}`");
+        let report = report.with_context(place)?;
         tell(&report);
         if !report.violations.is_empty() {
             println!(

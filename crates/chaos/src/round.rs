@@ -16,11 +16,12 @@ use crate::client::{Actor, CUSTOMERS, Client, PARTNERS, Scene, customer_id, part
 use crate::cluster::Cluster;
 use crate::fault::{self, Counts};
 use crate::history::{Call, History, Outcome};
-use crate::operation::{Doer, Kind, Operation, new_customer, new_partner};
+use crate::kind::Kind;
+use crate::operation::{Doer, Operation, new_customer, new_partner};
 use crate::random::Random;
 
 /// How long a round may take from its begin until all its clients are done.
-const CLIENTS_MAX: Duration = Duration::from_secs(300);
+const CLIENTS_MAX: Duration = Duration::from_secs(600);
 
 /// What a round is like.
 #[derive(Clone, Debug)]

@@ -239,3 +239,90 @@ async fn pass(shared: &Shared, to: &mut OwnedWriteHalf, piece: &[u8]) -> bool {
     }
     to.write_all(piece).await.is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::{Line, MADE_BYTES, Proxy};
+
+    const REQUEST: [u8; 100] = [7; 100];
+
+    /// A server that greets at length, tells of each request, and sends it back; behind a line.
+    async fn greeter() -> (Proxy, UnboundedReceiver<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (told, heard) = unbounded_channel();
+        crate::outside(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                client.write_all(&[1; MADE_BYTES]).await.expect("the line takes it");
+                let mut request = [0; REQUEST.len()];
+                while client.read_exact(&mut request).await.is_ok() {
+                    told.send(request.to_vec()).expect("the test listens");
+                    // A line that broke meanwhile takes nothing.
+                    client.write_all(&request).await.ok();
+                }
+            }
+        });
+        (Proxy::start(vec![address]).await.expect("a free port"), heard)
+    }
+
+    async fn greeted(proxy: &Proxy) -> TcpStream {
+        let mut client = TcpStream::connect(proxy.address()).await.expect("it listens");
+        client.read_exact(&mut [0; MADE_BYTES]).await.expect("a greeting");
+        client
+    }
+
+    async fn answer(client: &mut TcpStream) -> bool {
+        client.write_all(&REQUEST).await.expect("the connection stands");
+        client.read_exact(&mut [0; REQUEST.len()]).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_good_line_carries_both_ways_and_passes_over_what_is_down() {
+        let (proxy, mut heard) = greeter().await;
+        assert!(answer(&mut greeted(&proxy).await).await);
+        assert_eq!(heard.recv().await.as_deref(), Some(REQUEST.as_slice()));
+        let down = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("it was bound");
+        let up = proxy.shared.replicas.lock().expect("nobody panicked")[0];
+        proxy.lead_to(vec![down, up]);
+        for _ in 0..2 {
+            assert!(answer(&mut greeted(&proxy).await).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_breaks_the_connection_after_the_request_went_on() {
+        let (proxy, mut heard) = greeter().await;
+        let mut client = greeted(&proxy).await;
+        proxy.set(Line::LosingAnswers(1));
+        assert!(!answer(&mut client).await);
+        assert_eq!(heard.recv().await.as_deref(), Some(REQUEST.as_slice()), "the server knows");
+        assert_eq!(proxy.lost(), 1);
+        assert!(answer(&mut greeted(&proxy).await).await, "the line is good again");
+    }
+
+    #[tokio::test]
+    async fn a_lost_request_never_arrives() {
+        let (proxy, mut heard) = greeter().await;
+        let mut client = greeted(&proxy).await;
+        proxy.set(Line::LosingRequests(1));
+        assert!(!answer(&mut client).await);
+        assert_eq!(proxy.lost(), 1);
+        assert!(answer(&mut greeted(&proxy).await).await, "the line is good again");
+        heard.recv().await.expect("the second request");
+        assert!(heard.try_recv().is_err(), "and only that");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_down_takes_no_connection() {
+        let (proxy, _heard) = greeter().await;
+        let mut client = greeted(&proxy).await;
+        proxy.set(Line::Refusing);
+        assert!(!answer(&mut client).await, "those there are break");
+        let mut client = TcpStream::connect(proxy.address()).await.expect("it listens");
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap_or(0), 0, "new ones end at once");
+    }
+}

@@ -8,7 +8,7 @@ use api::relationship as wire;
 use prost::Message;
 
 use crate::history::{Call, Outcome};
-use crate::operation::Kind;
+use crate::kind::Kind;
 
 /// When something happened: after the first request that speaks of it was sent, before the first answer that does came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

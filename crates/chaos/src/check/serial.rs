@@ -14,7 +14,7 @@ use prost::Message as _;
 use super::World;
 use super::answers::{Told, Window, message};
 use crate::history::{Call, Outcome};
-use crate::operation::Kind;
+use crate::kind::Kind;
 
 /// What one customer's relationships come to at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -291,5 +291,89 @@ impl State {
             (kind, _) => return Err(format!("{kind} is nothing that happens to a customer here")),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::notification::ResourceSnapshot;
+
+    use super::{Event, Policy, Resource, Told, Window, World, check, wire};
+
+    const CUSTOMER: &str = "customers/c";
+
+    fn event(kind: &str, name: &str, after: Resource) -> Event {
+        let after = Some(ResourceSnapshot { resource: Some(after) });
+        Event { r#type: kind.to_owned(), resource: name.to_owned(), after, ..Event::default() }
+    }
+
+    fn established(partner: &str) -> Event {
+        let name = format!("{CUSTOMER}/relationships/{partner}");
+        let relationship = wire::Relationship { name: name.clone(), partner: partner.to_owned(), ..Default::default() };
+        event("relationship.established", &name, Resource::Relationship(relationship))
+    }
+
+    fn granted(partner: &str) -> Event {
+        let name = format!("{CUSTOMER}/relationships/{partner}/delegations/d");
+        let (partner, service) = (partner.to_owned(), "office-365".to_owned());
+        let delegation = wire::Delegation { name: name.clone(), partner, service, ..Default::default() };
+        event("delegation.granted", &name, Resource::Delegation(delegation))
+    }
+
+    fn told(windows: &[(&'static str, &Event, u64, u64)]) -> Told {
+        let mut told = Told::default();
+        for (kind, event, begin_us, end_us) in windows {
+            let key = (*kind, event.resource.clone(), String::new());
+            told.events.insert(key, Window { begin_us: *begin_us, end_us: *end_us });
+        }
+        told
+    }
+
+    /// What is broken when these are the events of the customer, in a cloud with one holder of a service.
+    fn broken(events: &[Event], told: &Told) -> String {
+        let policies = crate::cluster::unlike().expect("the clouds of this checkout");
+        let policy = Policy::load(&policies[0]).expect("a policy");
+        let mut world = World::default();
+        world.feeds.insert(CUSTOMER.to_owned(), events.to_vec());
+        for event in events {
+            match event.after.clone().and_then(|after| after.resource) {
+                Some(Resource::Relationship(after)) => world.relationships.push(after),
+                Some(Resource::Delegation(mut after)) => {
+                    after.set_state(wire::DelegationState::Active);
+                    world.delegations.push(after);
+                }
+                Some(Resource::AgreementAcceptance(_) | Resource::InvitationLink(_)) | None => {}
+            }
+        }
+        check(&[], told, &world, &policy).expect("messages of the contract").join("\n")
+    }
+
+    #[test]
+    fn a_history_in_the_order_of_its_calls_is_explained() {
+        let (one, two) = (established("p"), granted("p"));
+        let told = told(&[("relationship.established", &one, 10, 20), ("delegation.granted", &two, 10, 20)]);
+        assert_eq!(broken(&[one, two], &told), "");
+    }
+
+    #[test]
+    fn two_holders_of_a_service_are_not() {
+        let events = [established("p"), established("q"), granted("p"), granted("q")];
+        let found = broken(&events, &Told::default());
+        assert!(found.contains("cannot have happened then: p held office-365"), "{found}");
+    }
+
+    #[test]
+    fn an_order_against_that_of_the_calls_is_not() {
+        let (one, two) = (established("p"), granted("p"));
+        let told = told(&[("relationship.established", &one, 30, 40), ("delegation.granted", &two, 10, 20)]);
+        let found = broken(&[one, two], &told);
+        assert!(found.contains("was answered by 20 µs and comes after what was asked for at 30 µs"), "{found}");
+    }
+
+    #[test]
+    fn a_state_that_the_history_does_not_lead_to_is_not() {
+        let found = broken(&[granted("p")], &Told::default());
+        assert!(found.contains("p had no relationship"), "{found}");
+        assert!(found.contains("the history of customers/c leads to"), "{found}");
     }
 }

@@ -11,7 +11,7 @@ use prost::Message;
 use super::answers::message;
 use super::{World, version};
 use crate::history::Call;
-use crate::operation::Kind;
+use crate::kind::Kind;
 
 /// What is wrong with the versions.
 ///
