@@ -15,7 +15,7 @@ const DUE: &str = "SELECT id, key, kind, subject, due_time_us FROM timers WHERE 
      ORDER BY due_time_us, id LIMIT 100";
 /// Whoever deletes it does it: it is gone with what it caused, or neither is.
 const TAKE: &str = "DELETE FROM timers WHERE id = $1";
-const POSTPONE: &str = "UPDATE timers SET due_time_us = $2 WHERE id = $1 AND due_time_us = $3";
+const POSTPONE: &str = "UPDATE timers SET due_time_us = $2 WHERE id = $1";
 
 /// How often it is looked whether something is due: so late things happen at most, where nothing fails.
 const TICK: Duration = Duration::from_secs(1);
@@ -155,7 +155,7 @@ impl Work for Postpone<'_> {
     async fn run(&self, tx: &mut Tx) -> Result<(), Failure> {
         let Postpone { timer, to } = self;
         on!(tx, tx => {
-            sqlx::query(POSTPONE).bind(timer.id).bind(to.micros()).bind(timer.due_time_us).execute(&mut **tx).await?;
+            sqlx::query(POSTPONE).bind(timer.id).bind(to.micros()).execute(&mut **tx).await?;
         });
         Ok(())
     }

@@ -29,7 +29,7 @@ pub struct Reads {
 }
 
 /// Whether a server follows another, and how far its log goes.
-const PLACE: &str = "SELECT pg_is_in_recovery(), CAST(
+const PLACE_POSTGRES: &str = "SELECT pg_is_in_recovery(), CAST(
      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0' AS BIGINT)";
 
 /// When the replica is asked again for a position it has not reached: 50 ms in all, after which the primary answers.
@@ -50,7 +50,7 @@ impl Reads {
     pub async fn open(settings: &Settings, primary: &Pool) -> Result<Reads, Failure> {
         let replica = match (primary, &settings.replica_url) {
             (Pool::Postgres(pool), Some(url)) => {
-                let (_, floor): (bool, i64) = sqlx::query_as(PLACE).fetch_one(pool).await?;
+                let (_, floor): (bool, i64) = sqlx::query_as(PLACE_POSTGRES).fetch_one(pool).await?;
                 let pool = pool::to_replica(settings, url)?;
                 Some(Arc::new(Replica { pool, floor, trouble: Mutex::default() }))
             }
@@ -81,7 +81,7 @@ impl Reads {
             Pool::Sqlite(_) => Err(Failure::BeyondLog(position)),
             Pool::Postgres(pool) => {
                 let mut connection = measure::acquire(pool).await?;
-                let (_, reached): (bool, i64) = sqlx::query_as(PLACE).fetch_one(&mut *connection).await?;
+                let (_, reached): (bool, i64) = sqlx::query_as(PLACE_POSTGRES).fetch_one(&mut *connection).await?;
                 if reached < position {
                     return Err(Failure::BeyondLog(position));
                 }
@@ -167,7 +167,7 @@ impl Replica {
     /// position that the transaction does not see. On the same connection, because an address may lead to several servers.
     async fn begin_at(&self, position: i64) -> Result<Tx, Unfit> {
         let mut connection = measure::acquire(&self.pool).await?;
-        let (follows, reached): (bool, i64) = sqlx::query_as(PLACE).fetch_one(&mut *connection).await?;
+        let (follows, reached): (bool, i64) = sqlx::query_as(PLACE_POSTGRES).fetch_one(&mut *connection).await?;
         if !follows {
             return Err(Unfit::Promoted);
         }

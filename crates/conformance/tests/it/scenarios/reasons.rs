@@ -19,6 +19,8 @@ const ELSEWHERE: &[(Reason, &str)] = &[
     (Reason::DurationOutOfRange, "comes with delegations that end by themselves (N76)"),
     (Reason::AttestationExists, "comes with attested agreements (N34)"),
     (Reason::DisplayNameTaken, "comes with names of delegations (N76)"),
+    (Reason::ConcurrentAcceptance, "is what the index behind R24 would say if changes of one customer did not queue"),
+    (Reason::ConcurrentChange, "needs eight conflicts in a row, which changes that queue do not have"),
     (Reason::RateLimited, "comes with rate limits (N96)"),
     (
         Reason::Overloaded,
@@ -37,7 +39,8 @@ fn all() -> Vec<Reason> {
 fn every_reason_is_refused_for_in_a_test_or_listed_with_why_not() {
     let mut broken = Broken::default();
     let here = "crates/conformance/tests/it/scenarios/reasons.rs";
-    let folders = ["crates/conformance/tests/it/scenarios", "crates/conformance/tests/it/production"];
+    let folders = ["mutations", "production", "scenarios"].map(|room| format!("crates/conformance/tests/it/{room}"));
+    let folders = folders.each_ref().map(String::as_str);
     let files = checkout::files(&folders, ".rs").into_iter().filter(|path| path != here);
     let words: BTreeSet<String> = files.flat_map(|path| words(&checkout::text(&path))).collect();
     let reasons = all();
