@@ -5,13 +5,14 @@ use postgres::{Durability, Server, programs};
 fn asked(server: &Server, statement: &str) -> String {
     let mut psql = server.program("psql");
     psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", statement, "postgres"]);
-    let output = psql.output().unwrap();
+    let output = psql.output().expect("PostgreSQL brings psql");
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    String::from_utf8(output.stdout).expect("it talks UTF-8").trim().to_owned()
 }
 
 fn started() -> Server {
-    Server::start(&programs().unwrap(), Durability::None).unwrap()
+    let programs = programs().expect("cargo xtask test names the folder");
+    Server::start(&programs, Durability::None).expect("it starts")
 }
 
 #[test]

@@ -84,17 +84,17 @@ fn what_is_not_said_has_its_default() {
 #[test]
 fn faults_are_injected_in_development_alone() {
     let files = Files::new();
-    let base = files.write("base.toml", BASE);
+    let base = [files.write("base.toml", BASE)];
     let development = ("MANDATE__PROCESS__DEVELOPMENT", "true");
     let die_at = ("MANDATE__PROCESS__FAULT_INJECTION__DIE_AT", "change.committed:2");
-    let example = merge(&[base.clone()], &[development, die_at]).unwrap();
+    let example = merge(&base, &[development, die_at]).unwrap();
     assert_eq!(example.process.fault_injection.die_at.as_deref(), Some("change.committed:2"));
     for fault in [die_at, ("MANDATE__PROCESS__FAULT_INJECTION__CLOCK_FILE", "/tmp/clock")] {
-        let refused = merge(&[base.clone()], &[fault]).unwrap_err().to_string();
+        let refused = merge(&base, &[fault]).unwrap_err().to_string();
         assert!(refused.contains("process.fault_injection: is for development alone"), "{refused}");
     }
     let nowhere = ("MANDATE__PROCESS__FAULT_INJECTION__DIE_AT", "nowhere:1");
-    let refused = merge(&[base], &[development, nowhere]).unwrap_err().to_string();
+    let refused = merge(&base, &[development, nowhere]).unwrap_err().to_string();
     assert!(
         refused.contains("process.fault_injection.die_at: \"nowhere:1\" is no point; expected one of"),
         "{refused}"
