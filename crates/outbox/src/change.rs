@@ -9,6 +9,8 @@ use prost::Message;
 use store::{Failure, HasFailure, Pool, Tx, Work, on};
 use tokio::sync::Notify;
 
+use crate::turns::Turns;
+
 /// Claims a request id. A concurrent claim of the same id waits here until the other transaction ends. How long it is kept is
 /// counted by the clock of the database, which all replicas share, so that no jump of the clock of one makes it forgotten early.
 const CLAIM_POSTGRES: &str = "INSERT INTO requests (caller, request_id, method, digest, answer, create_time_us)
@@ -42,6 +44,7 @@ pub struct Outbox {
     pub(crate) pool: Pool,
     pub(crate) clock: Clock,
     pub(crate) wake: Arc<Notify>,
+    pub(crate) turns: Turns,
 }
 
 /// Who asks for a change, and how a repeat is recognized.
@@ -153,7 +156,7 @@ impl Outbox {
     /// The outbox of a service that keeps its state in this database.
     #[must_use]
     pub fn new(pool: Pool, clock: Clock) -> Outbox {
-        Outbox { pool, clock, wake: Arc::new(Notify::new()) }
+        Outbox { turns: Turns::of(&pool), pool, clock, wake: Arc::new(Notify::new()) }
     }
 
     /// The database it is in, for [`crate::inspect`].
@@ -168,7 +171,9 @@ impl Outbox {
     /// Whatever the change returns; [`Reused`] when the request id was used for another request; [`Failure`] of the database.
     /// Nothing is written then.
     pub async fn change<C: Change>(&self, request: &Request<'_>, change: &C) -> Result<Done<C::Answer>, C::Error> {
+        let turn = self.turns.take(change.key()).await;
         let outcome = store::transaction(&self.pool, &Attempt { outbox: self, request, change }).await?;
+        drop(turn);
         failpoint::reach(Point::ChangeCommitted);
         if outcome.emitted {
             self.wake.notify_one();

@@ -14,6 +14,7 @@ mod purge;
 mod queue;
 mod relay;
 mod timer;
+mod turns;
 mod watch;
 
 pub use change::{Change, Done, Outbox, Request, Reused, Scope};

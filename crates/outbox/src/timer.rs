@@ -95,7 +95,10 @@ impl Outbox {
     async fn fire_due<D: Due>(&self, due: &D) -> Result<usize, Failure> {
         let timers = self.due_timers().await?;
         for timer in &timers {
-            match store::transaction(&self.pool, &Fire { outbox: self, due, timer }).await {
+            let turn = self.turns.take(&timer.key).await;
+            let fired = store::transaction(&self.pool, &Fire { outbox: self, due, timer }).await;
+            drop(turn);
+            match fired {
                 Ok(true) => self.wake.notify_one(),
                 Ok(false) => {}
                 Err(error) => {

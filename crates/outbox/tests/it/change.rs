@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use outbox::{Change, Outbox, Scope};
+use store::Settings;
 use testkit::Database;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::{Inbox, Tell, TellError, outbox, request};
+use crate::{Inbox, Tell, TellError, clock, outbox, pool_of, request};
 
 testkit::on_both!(
     a_repeated_request_gets_the_first_answer,
@@ -61,6 +64,50 @@ async fn concurrent_repeats_are_one_change(database: Database) {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     let received = Inbox::default().receive(&outbox, 1).await;
     assert_eq!(received.len(), 1, "{received:?}");
+}
+
+/// A change that is made when the gate opens, and says when it has come to it.
+struct Gated {
+    arrived: Notify,
+    gate: Semaphore,
+}
+
+impl Change for Gated {
+    const NAME: &'static str = "gated";
+    type Answer = ();
+    type Error = TellError;
+
+    fn key(&self) -> &str {
+        "customers/slow"
+    }
+
+    async fn apply(&self, _: &mut Scope<'_>) -> Result<(), TellError> {
+        self.arrived.notify_one();
+        let _open = self.gate.acquire().await.expect("nobody closes it");
+        Ok(())
+    }
+}
+
+#[test]
+fn many_changes_of_one_key_keep_no_connection_from_another() {
+    testkit::database::on_postgres(|database| async move {
+        // As few as a service may have.
+        let settings = Settings { connections_max: 3, ..Settings::new(database.url()) };
+        let outbox = Outbox::new(pool_of(settings).await, clock());
+        let slow = Arc::new(Gated { arrived: Notify::new(), gate: Semaphore::new(0) });
+        let mut waiting = JoinSet::new();
+        for _ in 0..20 {
+            let (outbox, slow) = (outbox.clone(), Arc::clone(&slow));
+            waiting.spawn(async move { outbox.change(&request(None, 0), &*slow).await.map(drop) });
+        }
+        slow.arrived.notified().await;
+        let other = Tell::new("customers/other", &["here"]);
+        outbox.change(&request(None, 0), &other).await.expect("there are connections left");
+        slow.gate.add_permits(1);
+        for done in waiting.join_all().await {
+            done.expect("they are made one after the other");
+        }
+    });
 }
 
 async fn times_of_one_key_only_grow(database: Database) {

@@ -27,11 +27,14 @@ fn clock() -> Clock {
 }
 
 async fn pool(database: &Database) -> Pool {
+    pool_of(Settings { connections_max: 20, ..Settings::new(database.url()) }).await
+}
+
+async fn pool_of(settings: Settings) -> Pool {
     let schema = Schema {
         postgres: sqlx::migrate!("tests/migrations/postgres"),
         sqlite: sqlx::migrate!("tests/migrations/sqlite"),
     };
-    let settings = Settings { connections_max: 20, ..Settings::new(database.url()) };
     Pool::migrate(&settings, &schema).await.expect("the database is fresh")
 }
 
