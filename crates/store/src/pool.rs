@@ -34,12 +34,15 @@ impl Pool {
     /// PostgreSQL is migrated by [`Pool::migrate`] alone, and refused when it has not been.
     ///
     /// # Errors
-    /// [`Failure`] when the database cannot be reached or its schema is another.
+    /// [`Failure`] when the database cannot be reached, its schema is another, or it acknowledges what it may lose.
     pub async fn open(settings: &Settings, schema: &Schema) -> Result<Pool, Failure> {
         let pool = Pool::connect(settings).await?;
         match &pool {
             Pool::Sqlite(pool) => schema.apply_to_sqlite(pool).await?,
-            Pool::Postgres(pool) => schema.verify(pool).await?,
+            Pool::Postgres(pool) => {
+                schema.verify(pool).await?;
+                expect_durable(pool).await?;
+            }
         }
         Ok(pool)
     }
@@ -91,6 +94,16 @@ impl Pool {
             Pool::Sqlite(pool) => pool.close().await,
         }
     }
+}
+
+/// Refuses a database that acknowledges what a crash may lose, and whose log position would be ahead of what is on its disk.
+async fn expect_durable(pool: &PgPool) -> Result<(), Failure> {
+    let setting: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(pool).await?;
+    if setting == "off" {
+        let problem = "the database acknowledges changes that a crash can lose: set synchronous_commit to on for it";
+        return Err(Failure::Schema(problem.to_owned()));
+    }
+    Ok(())
 }
 
 /// Connections to the replica, none of them made yet: a replica that is away keeps no service from starting.

@@ -50,6 +50,20 @@ async fn setting(pool: &Pool, statement: &'static str) -> String {
 }
 
 #[test]
+fn a_database_that_acknowledges_what_it_may_lose_is_not_served() {
+    testkit::database::on_postgres(async |database| {
+        let pool = pool(&database).await;
+        let Pool::Postgres(connections) = &pool else { panic!("it is PostgreSQL") };
+        let forget =
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$";
+        sqlx::raw_sql(forget).execute(connections).await.unwrap();
+        pool.close().await;
+        let refused = Pool::open(&Settings::new(database.url()), &crate::schema()).await.unwrap_err().to_string();
+        assert!(refused.contains("set synchronous_commit to on"), "{refused}");
+    });
+}
+
+#[test]
 fn postgres_is_told_its_bounds() {
     testkit::database::on_postgres(async |database| {
         let pool = pool(&database).await;
