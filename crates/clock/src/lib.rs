@@ -67,6 +67,16 @@ struct Moved {
     micros: AtomicI64,
 }
 
+impl Moved {
+    /// What the file says now, or said last.
+    fn offset(&self) -> i64 {
+        if let Some(micros) = offset(&self.path) {
+            self.micros.store(micros, Ordering::SeqCst);
+        }
+        self.micros.load(Ordering::SeqCst)
+    }
+}
+
 /// A clock file that cannot be used.
 #[derive(Debug)]
 pub struct NoClockFile {
@@ -109,14 +119,20 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Time {
         match &self.0 {
-            Source::File(moved) => {
-                if let Some(micros) = offset(&moved.path) {
-                    moved.micros.store(micros, Ordering::SeqCst);
-                }
-                Time(system_now().0.saturating_add(moved.micros.load(Ordering::SeqCst)))
-            }
+            Source::File(moved) => Time(system_now().0.saturating_add(moved.offset())),
             Source::System => system_now(),
             Source::Manual(held) => Time(held.micros.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// How many microseconds this clock was told to be ahead of the machine's, for whoever asks another machine what time it is: 0 for
+    /// the clock of the machine. `None` for a manual clock, which knows no machine.
+    #[must_use]
+    pub fn offset_micros(&self) -> Option<i64> {
+        match &self.0 {
+            Source::System => Some(0),
+            Source::Manual(_) => None,
+            Source::File(moved) => Some(moved.offset()),
         }
     }
 

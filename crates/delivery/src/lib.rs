@@ -69,9 +69,7 @@ impl outbox::Delivery for Delivery {
 /// True when the same events would be refused again, however often they are sent.
 fn is_for_good(status: &Status) -> bool {
     match status.code() {
-        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::Unimplemented | Code::DataLoss => {
-            true
-        }
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange | Code::DataLoss => true,
         // Whoever has no room now may have it later, but what is too large stays so.
         Code::ResourceExhausted => {
             let info = status.get_details_error_info();
@@ -86,6 +84,8 @@ fn is_for_good(status: &Status) -> bool {
         | Code::PermissionDenied
         | Code::Aborted
         | Code::Internal
+        // It speaks of who was asked, and not of the events: something else answers at that address, for now.
+        | Code::Unimplemented
         | Code::Unavailable
         | Code::Unauthenticated => false,
     }

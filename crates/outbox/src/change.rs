@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clock::{Clock, Time, Uuid};
 use failpoint::Point;
 use prost::Message;
-use store::{Failure, HasFailure, Pool, Tx, Work, on};
+use store::{Failure, HasFailure, Pool, Position, Tx, Work, on};
 use tokio::sync::Notify;
 
 use crate::turns::Turns;
@@ -34,9 +34,6 @@ const APPEND_POSTGRES: &str = "INSERT INTO outbox (id, key, time_us, payload, cr
      VALUES ($1, $2, $3, $4, CAST(EXTRACT(EPOCH FROM now()) * 1000000 AS BIGINT))";
 const APPEND_SQLITE: &str = "INSERT INTO outbox (id, key, time_us, payload, create_time_us)
      VALUES ($1, $2, $3, $4, CAST(unixepoch('subsec') * 1000000 AS INTEGER))";
-
-/// Where the write-ahead log stands, after the commit. SQLite has one process and no replicas, so nothing is ever behind.
-const POSITION_POSTGRES: &str = "SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT)";
 
 /// Changes state and remembers what to tell. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -69,15 +66,14 @@ pub struct Reused;
 pub struct Done<T> {
     /// The answer; for a repeated request the first answer.
     pub answer: T,
-    /// The position of the database's log at which the change can be seen; 0 where there is one process only. `None` when nothing
-    /// was changed, or the position could not be read after the change was made.
-    pub position: Option<i64>,
+    /// Where in the database's log the change can be seen. `None` when that could not be read after the change was made.
+    pub position: Option<Position>,
 }
 
 /// As whoever answers the call takes it.
-impl<T> From<Done<T>> for (T, Option<i64>) {
-    fn from(done: Done<T>) -> (T, Option<i64>) {
-        (done.answer, done.position)
+impl<T> From<Done<T>> for (T, Option<String>) {
+    fn from(done: Done<T>) -> (T, Option<String>) {
+        (done.answer, done.position.map(|position| position.to_string()))
     }
 }
 
@@ -179,7 +175,7 @@ impl Outbox {
             self.wake.notify_one();
         }
         // The change is made, whatever becomes of this question.
-        let position = match self.position().await {
+        let position = match store::position(&self.pool).await {
             Ok(position) => Some(position),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a change goes without its position");
@@ -187,13 +183,6 @@ impl Outbox {
             }
         };
         Ok(Done { answer: outcome.answer, position })
-    }
-
-    async fn position(&self) -> Result<i64, Failure> {
-        match &self.pool {
-            Pool::Postgres(pool) => Ok(sqlx::query_scalar(POSITION_POSTGRES).fetch_one(pool).await?),
-            Pool::Sqlite(_) => Ok(0),
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clock::{Time, Uuid};
 use store::{Failure, Pool, Tx, Work, on};
 
-use crate::queue::{self, STEP};
+use crate::queue::{self, Step};
 
 /// Counts stop here, so that counting stays cheap however much there is.
 pub const COUNT_MAX: i64 = 10_000;
@@ -111,9 +111,9 @@ pub async fn parked(pool: &Pool) -> Result<Vec<Parked>, Failure> {
 /// # Errors
 /// [`Failure`] of the database.
 pub async fn redrive(pool: &Pool, id: Uuid) -> Result<i64, Failure> {
-    let count = store::transaction(pool, &queue::RedriveOne(id)).await?;
+    let step = store::transaction(pool, &queue::RedriveOne(id)).await?;
     release(pool).await?;
-    Ok(count)
+    Ok(step.moved)
 }
 
 /// Lets all events be tried again that are parked now, and those behind them after them. Answers how many were parked.
@@ -151,12 +151,12 @@ async fn now(pool: &Pool) -> Result<Time, Failure> {
     queue::now(&mut store::read(pool).await?).await
 }
 
-async fn in_steps<W: Work<Answer = i64, Error = Failure>>(pool: &Pool, work: &W) -> Result<i64, Failure> {
+async fn in_steps<W: Work<Answer = Step, Error = Failure>>(pool: &Pool, work: &W) -> Result<i64, Failure> {
     let mut sum = 0;
     loop {
-        let count = store::transaction(pool, work).await?;
-        sum += count;
-        if count < STEP {
+        let step = store::transaction(pool, work).await?;
+        sum += step.moved;
+        if !step.is_full {
             return Ok(sum);
         }
     }

@@ -117,8 +117,17 @@ async fn park(tx: &mut Tx, event: &Taken, reason: Option<&str>, now: Time) -> Re
     Ok(())
 }
 
+/// What a step came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// How many events were moved.
+    pub(crate) moved: i64,
+    /// True when it found all it looked for: there may be more. It may have moved fewer, where somebody else was first.
+    pub(crate) is_full: bool,
+}
+
 /// Puts events back among those that wait, in the place that their time gives them. Those that have gone are left out.
-async fn put_back(tx: &mut Tx, from: &'static str, ids: &[Uuid]) -> Result<i64, Failure> {
+async fn put_back(tx: &mut Tx, from: &'static str, ids: &[Uuid]) -> Result<Step, Failure> {
     let now = now(tx).await?;
     let mut count = 0;
     for id in ids {
@@ -135,7 +144,7 @@ async fn put_back(tx: &mut Tx, from: &'static str, ids: &[Uuid]) -> Result<i64, 
         });
         count += 1;
     }
-    Ok(count)
+    Ok(Step { moved: count, is_full: i64::try_from(ids.len()).is_ok_and(|found| found >= STEP) })
 }
 
 /// Keeps events as delivered.
@@ -214,11 +223,10 @@ pub(crate) struct Release;
 
 impl Work for Release {
     const NAME: &'static str = "release_events";
-    /// How many.
-    type Answer = i64;
+    type Answer = Step;
     type Error = Failure;
 
-    async fn run(&self, tx: &mut Tx) -> Result<i64, Failure> {
+    async fn run(&self, tx: &mut Tx) -> Result<Step, Failure> {
         let ids: Vec<Uuid> = on!(&mut *tx, tx => sqlx::query_scalar(FREED).bind(STEP).fetch_all(&mut **tx).await?);
         put_back(tx, TAKE_PARKED, &ids).await
     }
@@ -229,11 +237,10 @@ pub(crate) struct RedriveOne(pub(crate) Uuid);
 
 impl Work for RedriveOne {
     const NAME: &'static str = "redrive_event";
-    /// How many.
-    type Answer = i64;
+    type Answer = Step;
     type Error = Failure;
 
-    async fn run(&self, tx: &mut Tx) -> Result<i64, Failure> {
+    async fn run(&self, tx: &mut Tx) -> Result<Step, Failure> {
         let ids: Vec<Uuid> =
             on!(&mut *tx, tx => sqlx::query_scalar(IS_REFUSED).bind(self.0).fetch_all(&mut **tx).await?);
         put_back(tx, TAKE_PARKED, &ids).await
@@ -247,11 +254,10 @@ pub(crate) struct Redrive {
 
 impl Work for Redrive {
     const NAME: &'static str = "redrive_events";
-    /// How many.
-    type Answer = i64;
+    type Answer = Step;
     type Error = Failure;
 
-    async fn run(&self, tx: &mut Tx) -> Result<i64, Failure> {
+    async fn run(&self, tx: &mut Tx) -> Result<Step, Failure> {
         let until = self.until.micros();
         let ids: Vec<Uuid> =
             on!(&mut *tx, tx => sqlx::query_scalar(REFUSED).bind(STEP).bind(until).fetch_all(&mut **tx).await?);
@@ -267,11 +273,10 @@ pub(crate) struct Redeliver {
 
 impl Work for Redeliver {
     const NAME: &'static str = "redeliver_events";
-    /// How many.
-    type Answer = i64;
+    type Answer = Step;
     type Error = Failure;
 
-    async fn run(&self, tx: &mut Tx) -> Result<i64, Failure> {
+    async fn run(&self, tx: &mut Tx) -> Result<Step, Failure> {
         let (since, until) = (self.since.micros(), self.until.micros());
         let ids: Vec<Uuid> = on!(&mut *tx, tx => sqlx::query_scalar(DELIVERED_SINCE)
             .bind(STEP)

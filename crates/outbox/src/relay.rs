@@ -215,7 +215,7 @@ impl Lead {
         let Pool::Postgres(pool) = pool else {
             return Ok(Some(Lead::Sqlite));
         };
-        let mut tx = pool.begin().await?;
+        let mut tx = store::hold(pool).await?;
         let leading: bool = sqlx::query_scalar(LEAD_POSTGRES).fetch_one(&mut *tx).await?;
         Ok(leading.then_some(Lead::Postgres(tx)))
     }

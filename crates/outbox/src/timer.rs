@@ -6,20 +6,21 @@ use std::time::Duration;
 use clock::{Time, Uuid};
 use store::{Failure, HasFailure, Tx, Work, on};
 
-use crate::{Outbox, Scope};
+use crate::{Outbox, Scope, queue};
 
 /// Asking for the same twice is asking for it once.
-const SET: &str = "INSERT INTO timers (id, key, kind, subject, due_time_us) VALUES ($1, $2, $3, $4, $5)
+const SET: &str =
+    "INSERT INTO timers (id, key, kind, subject, due_time_us, try_time_us) VALUES ($1, $2, $3, $4, $5, $5)
      ON CONFLICT (subject, kind, due_time_us) DO NOTHING";
-const DUE: &str = "SELECT id, key, kind, subject, due_time_us FROM timers WHERE due_time_us <= $1
-     ORDER BY due_time_us, id LIMIT 100";
+const DUE: &str = "SELECT id, key, kind, subject, due_time_us FROM timers WHERE try_time_us <= $1
+     ORDER BY try_time_us, id LIMIT 100";
 /// Whoever deletes it does it: it is gone with what it caused, or neither is.
 const TAKE: &str = "DELETE FROM timers WHERE id = $1";
-const POSTPONE: &str = "UPDATE timers SET due_time_us = $2 WHERE id = $1";
+const POSTPONE: &str = "UPDATE timers SET try_time_us = $2 WHERE id = $1";
 
 /// How often it is looked whether something is due: so late things happen at most, where nothing fails.
 const TICK: Duration = Duration::from_secs(1);
-/// When something that failed is tried again. Others need not wait for it.
+/// When something that failed is tried again.
 const AGAIN: Duration = Duration::from_mins(1);
 
 /// Something to do at a time.
@@ -104,16 +105,24 @@ impl Outbox {
                 Err(error) => {
                     let (kind, error) = (timer.kind.as_str(), &error as &dyn std::error::Error);
                     tracing::warn!(kind, error, "something due failed, and is tried again in a minute");
-                    store::transaction(&self.pool, &Postpone { timer, to: self.clock.now().plus(AGAIN) }).await?;
+                    store::transaction(&self.pool, &Postpone { outbox: self, timer }).await?;
                 }
             }
         }
         Ok(timers.len())
     }
 
+    /// By the clock of the database, which all replicas share: one whose own clock is ahead ends nothing early.
+    async fn now(&self, tx: &mut Tx) -> Result<Time, Failure> {
+        match self.clock.offset_micros() {
+            Some(offset) => Ok(Time::from_micros(queue::now(tx).await?.micros().saturating_add(offset))),
+            None => Ok(self.clock.now()),
+        }
+    }
+
     async fn due_timers(&self) -> Result<Vec<Timer>, Failure> {
-        let now = self.clock.now();
         let mut tx = store::read(&self.pool).await?;
+        let now = self.now(&mut tx).await?;
         Ok(on!(&mut tx, tx => sqlx::query_as(DUE).bind(now.micros()).fetch_all(&mut **tx).await?))
     }
 }
@@ -131,10 +140,11 @@ impl<D: Due> Work for Fire<'_, D> {
     type Error = D::Error;
 
     async fn run(&self, tx: &mut Tx) -> Result<bool, D::Error> {
-        let mut scope = Scope::open(tx, &self.timer.key, &self.outbox.clock).await?;
-        if !take(scope.tx, self.timer.id).await? {
+        // First of all, so that those who come second write nothing.
+        if !take(tx, self.timer.id).await? {
             return Ok(false);
         }
+        let mut scope = Scope::open(tx, &self.timer.key, &self.outbox.clock).await?;
         self.due.fire(&mut scope, self.timer).await?;
         Ok(scope.close().await?)
     }
@@ -146,8 +156,8 @@ async fn take(tx: &mut Tx, id: Uuid) -> Result<bool, Failure> {
 }
 
 struct Postpone<'a> {
+    outbox: &'a Outbox,
     timer: &'a Timer,
-    to: Time,
 }
 
 impl Work for Postpone<'_> {
@@ -156,7 +166,8 @@ impl Work for Postpone<'_> {
     type Error = Failure;
 
     async fn run(&self, tx: &mut Tx) -> Result<(), Failure> {
-        let Postpone { timer, to } = self;
+        let Postpone { outbox, timer } = self;
+        let to = outbox.now(tx).await?.plus(AGAIN);
         on!(tx, tx => {
             sqlx::query(POSTPONE).bind(timer.id).bind(to.micros()).execute(&mut **tx).await?;
         });

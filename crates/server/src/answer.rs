@@ -47,7 +47,7 @@ pub trait Answers: Clone + Send + Sync {
     ) -> impl Future<Output = Answer<A>> + Send
     where
         Q: Send,
-        D: Into<(A, Option<i64>)>,
+        D: Into<(A, Option<String>)>,
         F: Future<Output = Result<D, Self::Error>> + Send,
     {
         async move {
@@ -56,7 +56,7 @@ pub trait Answers: Clone + Send + Sync {
             let (answer, position) = done.map_err(|error| self.status(error))?.into();
             let mut response = Response::new(answer);
             if let Some(position) = position {
-                consistency::attach(&mut response, self.process(), position);
+                consistency::attach(&mut response, self.process(), &position);
             }
             Ok(response)
         }

@@ -1,7 +1,7 @@
 //! Consistency tokens: what a change returns, and what a read that must see it takes.
 //!
-//! A token names the cloud, the service and the position of its database's log at which the change can be seen. Position 0
-//! means everywhere at once: there is one process, or nothing was changed.
+//! A token names the cloud, the service and the position of its database's log at which the change can be seen. What a position
+//! means the service's database knows; here it is text without dots.
 
 use api::relationship::Consistency;
 use api::relationship::consistency::Requirement;
@@ -16,19 +16,19 @@ use crate::Process;
 pub const METADATA: &str = "mandate-consistency-token";
 
 /// Puts the token of a change on its response.
-pub fn attach<T>(response: &mut Response<T>, process: &Process, position: i64) {
+pub fn attach<T>(response: &mut Response<T>, process: &Process, position: &str) {
     let token = URL_SAFE_NO_PAD.encode(format!("{}.{}.{position}", process.cloud, process.name));
     let token = MetadataValue::try_from(token).expect("base64 is ASCII");
     response.metadata_mut().insert(METADATA, token);
 }
 
 /// What a read must see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Required {
     /// Every change acknowledged before.
     Latest,
     /// Every change up to this position.
-    Position(i64),
+    Position(String),
     /// Nothing in particular; so also when the caller does not say.
     Nothing,
 }
@@ -45,7 +45,7 @@ pub fn required(consistency: Option<&Consistency>, process: &Process) -> Result<
     }
 }
 
-fn position(token: &str, process: &Process) -> Result<i64, String> {
+fn position(token: &str, process: &Process) -> Result<String, String> {
     let malformed = || format!("use a {METADATA} of this service");
     let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| malformed())?;
     let token = String::from_utf8(token).map_err(|_| malformed())?;
@@ -57,5 +57,5 @@ fn position(token: &str, process: &Process) -> Result<i64, String> {
     if cloud != process.cloud.as_str() || service != process.name {
         return Err(format!("the token is of {service} in {cloud}; use one of {} in {}", process.name, process.cloud));
     }
-    position.parse().ok().filter(|position| *position >= 0).ok_or_else(malformed)
+    Ok(position.to_owned())
 }

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::Position;
+
 /// A statement, transaction or connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -17,7 +19,7 @@ pub enum Failure {
     /// A position was asked for at which the log of the database has not arrived: it is of another database, or of this one before
     /// it was restored or lost its newest part.
     #[error("the log of the database ends before position {0}")]
-    BeyondLog(i64),
+    BeyondLog(Position),
     /// The database holds something that this version cannot have written.
     #[error("{table} holds a row that makes no sense: {problem}")]
     Inconsistent {

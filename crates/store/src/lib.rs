@@ -16,9 +16,9 @@ pub use copy::{Held, copy};
 pub use failure::{Failure, HasFailure};
 pub use migrate::Schema;
 pub use pool::Pool;
-pub use reads::{Freshness, Reads};
+pub use reads::{Freshness, NoPosition, Position, Reads, position};
 pub use settings::{Settings, Unusable};
-pub use transaction::{Tx, Work, read, transaction};
+pub use transaction::{Tx, Work, hold, read, transaction};
 
 /// Evaluates an expression on whichever engine a [`Pool`] or [`Tx`] is of. The expression is written once and type-checked for
 /// each.

@@ -68,8 +68,10 @@ impl Named for Postgres {
 
 impl Named for Sqlite {
     fn name_of(options: &sqlx::sqlite::SqliteConnectOptions) -> String {
-        let stem = options.get_filename().file_stem().unwrap_or_default();
-        stem.to_string_lossy().into_owned()
+        // With its folder: one process may serve several clouds, each with a file of that name.
+        let file = options.get_filename().with_extension("");
+        let parts: Vec<_> = file.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+        parts.into_iter().rev().collect::<Vec<_>>().join("/")
     }
 }
 

@@ -82,7 +82,8 @@ impl Pool {
             return Ok(Pool::Sqlite(pool));
         }
         let options = postgres_options(settings, &settings.url, Some(settings.statement_max_ms))?;
-        let pool = postgres_pool(settings).connect_with(options).await?;
+        let pool = postgres_pool(settings).after_connect(|connection, _| Box::pin(expect_primary(connection)));
+        let pool = pool.connect_with(options).await?;
         measure::observe(&pool, &measure::name(&pool), settings.connections_max);
         Ok(Pool::Postgres(pool))
     }
@@ -94,6 +95,19 @@ impl Pool {
             Pool::Sqlite(pool) => pool.close().await,
         }
     }
+}
+
+/// Refuses a server that follows another, as one does that came back after a failover: what it has may be old. It becomes one only by
+/// starting again, so that asking each new connection is enough.
+async fn expect_primary(connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
+    let follows: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+    if follows {
+        return Err(std::io::Error::other(
+            "the server follows another: database.url must lead to the one that takes changes",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// Refuses a database that acknowledges what a crash may lose, and whose log position would be ahead of what is on its disk.

@@ -49,11 +49,28 @@ impl Tx {
 }
 
 /// Begins a transaction on a connection of a pool, which gets it back at the end.
+///
+/// On a task of its own, since whoever waits may stop waiting at any moment: sqlx counts a transaction once the server has answered,
+/// so a BEGIN whose answer nobody reads would stay open in the pool, and what comes next would see an old moment.
 pub(crate) async fn begin<DB: Named>(
     connection: PoolConnection<DB>,
     statement: &'static str,
 ) -> Result<Transaction<'static, DB>, Failure> {
-    Ok(Transaction::begin(connection, Some(statement.into_sql_str())).await?)
+    #[expect(clippy::disallowed_methods, reason = "one round trip, which no shutdown need wait for")]
+    let begun = tokio::spawn(Transaction::begin(connection, Some(statement.into_sql_str())));
+    match begun.await {
+        Ok(begun) => Ok(begun?),
+        // The runtime ends, and with it whoever asked.
+        Err(_) => Err(Failure::from(sqlx::Error::PoolClosed)),
+    }
+}
+
+/// Begins a transaction on PostgreSQL that stays open for as long as its holder likes, for a lock that dies with it.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when no connection can be had.
+pub async fn hold(pool: &sqlx::PgPool) -> Result<Transaction<'static, Postgres>, Failure> {
+    begin(measure::acquire(pool).await?, CHANGE_POSTGRES).await
 }
 
 /// Begins a transaction that only reads, in which all statements see the same moment.

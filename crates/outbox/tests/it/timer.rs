@@ -97,7 +97,7 @@ impl Work for CountDue {
     type Error = Failure;
 
     async fn run(&self, tx: &mut Tx) -> Result<i64, Failure> {
-        let count = "SELECT COUNT(*) FROM timers WHERE due_time_us <= $1";
+        let count = "SELECT COUNT(*) FROM timers WHERE try_time_us <= $1";
         Ok(on!(tx, tx => sqlx::query_scalar(count).bind(self.0.micros()).fetch_one(&mut **tx).await?))
     }
 }

@@ -114,12 +114,14 @@ impl Work for Refusing {
 }
 
 async fn connections_and_transactions_are_counted(database: Database) {
-    let settings = Settings { connections_max: 2, wait_max_ms: 50, ..Settings::new(database.url()) };
+    let settings = Settings { connections_max: 2, wait_max_ms: 300, ..Settings::new(database.url()) };
     let name = if database.is_postgres() {
         let address = database.url().split('?').next().unwrap();
         address.rsplit('/').next().unwrap().to_owned()
     } else {
-        "test".to_owned()
+        // The file with its folder.
+        let file = database.url().trim_end_matches(".db");
+        file.rsplit('/').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/")
     };
     let pool = pool_with(&settings).await;
     let refused = value("mandate.transaction.duration outcome=refused transaction=refusing");

@@ -10,7 +10,7 @@ use api::rule::PrincipalKind;
 use cloud::{DelegableService, ServiceId, TenantId};
 use server::Caller;
 use server::consistency::Required;
-use store::{Failure, Freshness, Tx};
+use store::{Failure, Freshness, HasFailure as _, Tx};
 
 use super::{Calls, View, view_of};
 use crate::domain::access::{self, Action, Facts, TargetKind};
@@ -34,19 +34,38 @@ pub(super) async fn check_access(
 ) -> Result<wire::CheckAccessResponse, Error> {
     let question = convert::question(&request)?;
     expect_entitled(&calls, &caller, &question)?;
-    let mut tx = read_as_fresh(&calls, request.consistency.as_ref()).await?;
+    let freshness = freshness(&calls, request.consistency.as_ref())?;
+    match looked_up(&calls, &question, freshness).await {
+        // A replica can break off what it began to answer. The primary has all that was asked for.
+        Err(error) if freshness != Freshness::Latest && error.failure().is_some_and(passes) => {
+            looked_up(&calls, &question, Freshness::Latest).await
+        }
+        done => done,
+    }
+}
+
+fn passes(failure: &Failure) -> bool {
+    failure.is_interference() || failure.unavailable().is_some()
+}
+
+async fn looked_up(
+    calls: &Calls,
+    question: &Question,
+    freshness: Freshness,
+) -> Result<wire::CheckAccessResponse, Error> {
+    let mut tx = begin(calls, freshness).await?;
     let relationships = relationship::in_force(&mut tx, &question.customer, &question.partner).await?;
     // Without a relationship the answer is no, and tells nothing of what the customer has (I12).
     let Some(relationship) = relationships.first() else {
-        return no_relationship(&calls, &question);
+        return no_relationship(calls, question);
     };
     let subscription = match &question.target {
         Target::Service(_) => None,
         Target::Subscription(id) => Some(subscription_of(&mut tx, &question.customer, id).await?),
     };
     let service = match (&question.target, &subscription) {
-        (Target::Service(id), _) => known_service(&calls, id)?,
-        (Target::Subscription(_), Some(subscription)) => known_service(&calls, &subscription.service)?,
+        (Target::Service(id), _) => known_service(calls, id)?,
+        (Target::Subscription(_), Some(subscription)) => known_service(calls, &subscription.service)?,
         (Target::Subscription(_), None) => {
             return Err(Error::invalid("subscription", "is required"));
         }
@@ -55,22 +74,32 @@ pub(super) async fn check_access(
     let held = Held {
         relationship,
         delegations: active.iter().map(|found| &found.delegation).collect(),
-        agreement_accepted: agreed(&calls, &mut tx, &question.customer).await?,
+        agreement_accepted: agreed(calls, &mut tx, &question.customer).await?,
     };
-    Ok(answer(&calls, &question.partner, question.action, &held, (service, subscription.as_ref())))
+    Ok(answer(calls, &question.partner, question.action, &held, (service, subscription.as_ref())))
 }
 
-/// Begins a read that sees what the caller requires.
-async fn read_as_fresh(calls: &Calls, consistency: Option<&wire::Consistency>) -> Result<Tx, Error> {
-    let refuse = |problem: String| Error::invalid("consistency.at_least_as_fresh", problem);
-    let freshness = match server::consistency::required(consistency, &calls.process).map_err(refuse)? {
-        Required::Latest => Freshness::Latest,
-        Required::Position(position) => Freshness::AtLeast(position),
-        Required::Nothing => Freshness::Any,
-    };
+fn stale(problem: String) -> Error {
+    Error::invalid("consistency.at_least_as_fresh", problem)
+}
+
+/// What the caller requires to see.
+fn freshness(calls: &Calls, consistency: Option<&wire::Consistency>) -> Result<Freshness, Error> {
+    match server::consistency::required(consistency, &calls.process).map_err(stale)? {
+        Required::Latest => Ok(Freshness::Latest),
+        Required::Position(position) => {
+            let position = position.parse().map_err(|error: store::NoPosition| stale(error.to_string()))?;
+            Ok(Freshness::AtLeast(position))
+        }
+        Required::Nothing => Ok(Freshness::Any),
+    }
+}
+
+/// Begins a read that sees as much.
+async fn begin(calls: &Calls, freshness: Freshness) -> Result<Tx, Error> {
     match calls.reads.begin(freshness).await {
         Ok(tx) => Ok(tx),
-        Err(Failure::BeyondLog(_)) => Err(refuse(
+        Err(Failure::BeyondLog(_)) => Err(stale(
             "the database was restored or replaced since this token was given, and may lack its change; drop the token, \
              look whether the change is there, and use fully_consistent"
                 .to_owned(),
