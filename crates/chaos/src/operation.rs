@@ -5,7 +5,6 @@ use api::relationship as wire;
 use api::relationship::check_access_request::Target;
 use api::relationship::consistency::Requirement;
 use cloud::Policy;
-use prost::Message as _;
 use prost_types::FieldMask;
 
 use crate::client::{Actor, CUSTOMERS, Client, PARTNERS};
@@ -23,7 +22,8 @@ pub struct Operation {
     pub random: Random,
 }
 
-const GET_LINK: &str = "/mandate.invitation.v1.InvitationService/GetInvitationLink";
+/// By which partners read their links, and so begin them.
+pub(crate) const GET_LINK: &str = "/mandate.invitation.v1.InvitationService/GetInvitationLink";
 const LIST_DELEGATIONS: &str = "/mandate.relationship.v1.DelegationService/ListDelegations";
 const GET_SUBSCRIPTION: &str = "/mandate.relationship.v1.SubscriptionService/GetSubscription";
 const GET_CUSTOMER: &str = "/mandate.relationship.v1.DirectoryService/GetCustomer";
@@ -244,7 +244,7 @@ impl Doer<'_> {
         self.change(Actor::Operator, kind, &request).await;
     }
 
-    /// After an acknowledged removal nobody who shows its token is told that the removed privilege allows anything.
+    /// Mostly with the token of a removal, and for what was removed.
     async fn check_access(&self, random: &mut Random) {
         let removal = if random.once_in(3) { None } else { self.removals.one(random) };
         let (partner, customer, service, requirement) = match &removal {
@@ -270,12 +270,7 @@ impl Doer<'_> {
             target: Some(Target::Service(service)),
             consistency: Some(wire::Consistency { requirement: Some(requirement) }),
         };
-        let Outcome::Answered(answer) = self.change(Actor::Checker, Kind::CheckAccess, &request).await else { return };
-        let (Some(removed), Ok(answer)) = (removal, wire::CheckAccessResponse::decode(answer.message)) else { return };
-        if answer.allowed && answer.grant == removed.delegation.name {
-            let name = &removed.delegation.name;
-            self.client.history.problem(format!("CheckAccess allows by {name}, with the token of its removal"));
-        }
+        self.change(Actor::Checker, Kind::CheckAccess, &request).await;
     }
 
     async fn look(&self, random: &mut Random) {
