@@ -68,8 +68,8 @@ pub(super) struct Told {
     pub(super) relationships: BTreeMap<String, wire::Relationship>,
     /// Links, by the tokens that lead to them.
     pub(super) links: BTreeMap<String, Link>,
-    /// The delegations that were removed, by the token of the removal.
-    pub(super) removals: BTreeMap<String, String>,
+    /// The delegations that were removed, by the token of the removal: those that were committed together share one.
+    pub(super) removals: BTreeMap<String, Vec<String>>,
     /// Partners by name and version.
     partners: BTreeMap<String, BTreeMap<u64, Standing>>,
 }
@@ -152,7 +152,7 @@ impl Told {
             if let Outcome::Answered(answer) = &call.outcome
                 && let Some(token) = &answer.token
             {
-                self.removals.insert(token.clone(), ended.name.clone());
+                self.removals.entry(token.clone()).or_default().push(ended.name.clone());
             }
             self.end("delegation.removedByCustomer", ended, call);
         }

@@ -217,8 +217,8 @@ impl<'a> Moments<'a> {
         let explained = match request.consistency.and_then(|consistency| consistency.requirement) {
             Some(Requirement::FullyConsistent(())) => self.during(call).any(is_right),
             Some(Requirement::AtLeastAsFresh(token)) => {
-                let removed = told.removals.get(&token).and_then(|name| self.removed.get(name.as_str()));
-                let Some(first) = removed else {
+                let names = told.removals.get(&token).into_iter().flatten();
+                let Some(first) = names.filter_map(|name| self.removed.get(name.as_str())).max() else {
                     return Ok(Some(format!("{} has no removal with the token {token}", self.customer)));
                 };
                 self.until(call).skip(*first).any(is_right)

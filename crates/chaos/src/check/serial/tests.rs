@@ -2,12 +2,15 @@
 
 use api::invitation as links;
 use api::notification::ResourceSnapshot;
+use prost::Message as _;
 
 use super::{Event, Policy, Requirement, Resource, Told, Window, World, check, wire};
 use crate::check::sample::{
-    CUSTOMER, acceptance, allowed, answered, call, delegation, denied, found, link, question, reassignment, refused,
-    removal,
+    CUSTOMER, REMOVAL, acceptance, allowed, answered, call, delegation, denied, found, link, question, reassignment,
+    refused, removal,
 };
+use crate::client::Answer;
+use crate::history::Outcome;
 use crate::kind::Kind;
 
 fn event(kind: &str, name: &str, after: Resource) -> Event {
@@ -109,6 +112,20 @@ fn a_check_with_the_token_is_allowed_before_the_removal_is_answered() {
         it.at(45).outcome = allowed("p");
     });
     assert!(found.contains("(CheckAccess from 45 to 49 µs)"), "{found}");
+}
+
+#[test]
+fn removals_of_two_customers_share_a_token() {
+    let elsewhere =
+        wire::Delegation { name: "customers/d/relationships/p/delegations/d".to_owned(), ..delegation("p") };
+    let token = Some(REMOVAL.to_owned());
+    let removed = Outcome::Answered(Answer { message: elsewhere.encode_to_vec().into(), token });
+    let found = found(|it| {
+        it.calls.push(call(Kind::Remove, 41, &wire::RemoveDelegationRequest::default(), removed));
+        it.at(45).outcome = allowed("p");
+    });
+    assert!(found.contains("(CheckAccess from 45 to 49 µs)"), "{found}");
+    assert!(!found.contains("has no removal"), "{found}");
 }
 
 #[test]
