@@ -6,8 +6,9 @@ use std::sync::Arc;
 use chaos::cluster::{Cluster, Engine, Shape, unlike};
 use chaos::round::{self, Report, Settings};
 
-/// Any would do that breaks busy lines; this one is kept so that the plan is the same every day.
-const SEED: u64 = 20_200_617;
+/// Seeds whose first faults break the two busiest lines, so that there is something to lose.
+const ON_SERVERS: u64 = 20_200_652;
+const ON_FILES: u64 = 20_200_659;
 
 /// A round in the cloud of this place among [`unlike`].
 async fn round(cloud: usize, replicas: usize, engine: Engine, seed: u64) -> Report {
@@ -32,7 +33,7 @@ fn expect_faults(report: &Report, kinds: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_run_with_everything_failing_keeps_every_promise() {
-    let report = round(0, 2, Engine::Postgres, SEED).await;
+    let report = round(0, 2, Engine::Postgres, ON_SERVERS).await;
     let of_processes = ["killed", "rolling restart", "clock jumped", "database crashed", "database stopped"];
     expect_faults(&report, &of_processes);
     expect_faults(&report, &["requests lost", "answers lost", "line slow", "line down", "connections cut"]);
@@ -40,7 +41,7 @@ async fn a_short_run_with_everything_failing_keeps_every_promise() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_run_on_files_whose_disk_fills_up_keeps_every_promise() {
-    let report = round(1, 1, Engine::Sqlite, SEED + 1).await;
+    let report = round(1, 1, Engine::Sqlite, ON_FILES).await;
     expect_faults(&report, &["disk full", "killed", "rolling restart", "clock jumped"]);
     expect_faults(&report, &["requests lost", "answers lost", "line slow", "line down", "connections cut"]);
 }
