@@ -73,8 +73,10 @@ const TO_LINES: [Fault; 6] = [
 
 /// How many named points a round begins after those of the round before, so that a few rounds try all.
 const POINTS_PER_ROUND: usize = 3;
-/// How long a process has to come to the point it is told to die at, and a line to have something to lose.
+/// How long a process has to come to the point it is told to die at.
 const POINT_MAX: Duration = Duration::from_secs(3);
+/// How long a line has to find something to lose: few requests go over some.
+const LOSS_MAX: Duration = Duration::from_millis(1500);
 /// How long the disk has to be found full: a process starts, and then needs room.
 const FULL_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
@@ -262,7 +264,7 @@ async fn weather(cluster: &Cluster, random: &mut Random, line: Line, lasts: Dura
     let before = lines[place].lost();
     lines[place].set(line);
     let loses = matches!(line, Line::LosingRequests(_) | Line::LosingAnswers(_));
-    let is_done = lasting(lasts, POINT_MAX, || !loses || lines[place].lost() > before).await;
+    let is_done = lasting(lasts, LOSS_MAX, || !loses || lines[place].lost() > before).await;
     lines[place].set(Line::Good);
     let kind = match line {
         Line::LosingRequests(_) | Line::LosingAnswers(_) if !is_done => "nothing to lose",

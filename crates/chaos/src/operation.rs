@@ -5,6 +5,7 @@ use api::relationship as wire;
 use api::relationship::check_access_request::Target;
 use api::relationship::consistency::Requirement;
 use cloud::Policy;
+use prost::Message as _;
 use prost_types::FieldMask;
 
 use crate::client::{Actor, CUSTOMERS, Client, PARTNERS};
@@ -29,6 +30,7 @@ const GET_SUBSCRIPTION: &str = "/mandate.relationship.v1.SubscriptionService/Get
 const GET_CUSTOMER: &str = "/mandate.relationship.v1.DirectoryService/GetCustomer";
 const LIST_RELATIONSHIPS: &str = "/mandate.relationship.v1.RelationshipService/ListRelationships";
 const LIST_CUSTOMERS: &str = "/mandate.relationship.v1.RelationshipService/ListPartnerCustomers";
+const LIST_EVENTS: &str = "/mandate.notification.v1.EventService/ListEvents";
 
 /// Carries out operations for one client.
 #[derive(Debug)]
@@ -274,19 +276,17 @@ impl Doer<'_> {
     }
 
     async fn look(&self, random: &mut Random) {
-        let customer = random.below(CUSTOMERS);
-        if random.once_in(2) {
-            let parent = self.client.scene.customer(customer);
-            let request = wire::ListRelationshipsRequest { parent, ..Default::default() };
-            let _kept: Option<wire::ListRelationshipsResponse> =
-                self.client.read(Actor::Admin(customer), LIST_RELATIONSHIPS, &request).await;
-            return;
-        }
-        let partner = random.below(PARTNERS);
-        let parent = self.client.scene.partner(partner);
-        let request = wire::ListPartnerCustomersRequest { parent, ..Default::default() };
-        let _kept: Option<wire::ListPartnerCustomersResponse> =
-            self.client.read(Actor::Agent(partner), LIST_CUSTOMERS, &request).await;
+        let (customer, partner) = (random.below(CUSTOMERS), random.below(PARTNERS));
+        let (of_customer, of_partner) = (self.client.scene.customer(customer), self.client.scene.partner(partner));
+        let (path, actor, parent) = random.one_of(&[
+            (LIST_RELATIONSHIPS, Actor::Admin(customer), &of_customer),
+            (LIST_CUSTOMERS, Actor::Agent(partner), &of_partner),
+            (LIST_EVENTS, Actor::Admin(customer), &of_customer),
+            (LIST_EVENTS, Actor::Agent(partner), &of_partner),
+        ]);
+        // All lists begin with their parent, and what they answer is kept.
+        let request = wire::ListRelationshipsRequest { parent: parent.clone(), ..Default::default() };
+        self.client.ask(actor, Kind::Read, path, request.encode_to_vec().into()).await;
     }
 }
 

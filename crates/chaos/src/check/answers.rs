@@ -68,8 +68,9 @@ pub(super) struct Told {
     pub(super) relationships: BTreeMap<String, wire::Relationship>,
     /// Links, by the tokens that lead to them.
     pub(super) links: BTreeMap<String, Link>,
-    /// The delegations that were removed, by the token of the removal: those that were committed together share one.
-    pub(super) removals: BTreeMap<String, Vec<String>>,
+    /// The delegations that were removed and when that was answered, in microseconds, by the token of the answer. Those that were
+    /// committed together share one, and on files all may.
+    pub(super) removals: BTreeMap<String, Vec<(String, u64)>>,
     /// Partners by name and version.
     partners: BTreeMap<String, BTreeMap<u64, Standing>>,
 }
@@ -152,7 +153,7 @@ impl Told {
             if let Outcome::Answered(answer) = &call.outcome
                 && let Some(token) = &answer.token
             {
-                self.removals.entry(token.clone()).or_default().push(ended.name.clone());
+                self.removals.entry(token.clone()).or_default().push((ended.name.clone(), call.end_us));
             }
             self.end("delegation.removedByCustomer", ended, call);
         }

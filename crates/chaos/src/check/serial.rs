@@ -217,8 +217,9 @@ impl<'a> Moments<'a> {
         let explained = match request.consistency.and_then(|consistency| consistency.requirement) {
             Some(Requirement::FullyConsistent(())) => self.during(call).any(is_right),
             Some(Requirement::AtLeastAsFresh(token)) => {
-                let names = told.removals.get(&token).into_iter().flatten();
-                let Some(first) = names.filter_map(|name| self.removed.get(name.as_str())).max() else {
+                let removals = told.removals.get(&token).into_iter().flatten();
+                let known = removals.filter(|(_, end_us)| *end_us <= call.begin_us);
+                let Some(first) = known.filter_map(|(name, _)| self.removed.get(name.as_str())).max() else {
                     return Ok(Some(format!("{} has no removal with the token {token}", self.customer)));
                 };
                 self.until(call).skip(*first).any(is_right)
