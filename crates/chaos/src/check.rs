@@ -2,6 +2,7 @@
 
 mod answers;
 mod feeds;
+mod parties;
 mod serial;
 mod versions;
 mod world;
@@ -11,8 +12,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use api::ErrorReason;
+use cloud::Policy;
 use testkit::records::{self, ABSENT};
 use tokio::task::JoinSet;
+use tonic::Code;
 
 pub use world::World;
 
@@ -30,8 +33,11 @@ pub async fn all(cluster: &Cluster, scene: &Arc<Scene>, history: &Arc<History>) 
     let cloud = &cluster.clouds[scene.cloud];
     let calls: Vec<Call> = history.calls().into_iter().filter(|call| call.cloud == scene.cloud).collect();
     let client = Client::new(cluster, scene, history)?;
-    let mut broken = refusals(&calls);
-    broken.extend(repeats(&client, &calls).await);
+    let repeat = |call| {
+        let client = client.clone();
+        async move { client.repeat(&call).await }
+    };
+    let mut broken = repeats(&calls, repeat).await;
     // A repeat changes nothing, so nothing waits after it either.
     for absent in ABSENT {
         let count = cloud.count(absent).await?;
@@ -44,11 +50,22 @@ pub async fn all(cluster: &Cluster, scene: &Arc<Scene>, history: &Arc<History>) 
         broken.push(format!("{delivered} events were delivered, and {told} are in the history"));
     }
     let world = World::read(&client).await.context("after the round")?;
-    let told = Told::of(&calls)?;
-    broken.extend(versions::check(&calls, &world)?);
-    broken.extend(feeds::check(&told, &world));
-    broken.extend(serial::check(&calls, &told, &world, &cloud.policy)?);
+    broken.extend(judge(&calls, &world, &cloud.policy)?);
     Ok(broken.into_iter().map(|problem| format!("{}: {problem}", cloud.id)).collect())
+}
+
+/// What the calls of a round and what there is after it say of each other.
+///
+/// # Errors
+/// When a request or an answer is no message of its method.
+fn judge(calls: &[Call], world: &World, policy: &Policy) -> Result<Vec<String>> {
+    let told = Told::of(calls)?;
+    let mut broken = refusals(calls);
+    broken.extend(versions::check(calls, world)?);
+    broken.extend(feeds::check(&told, world));
+    broken.extend(parties::check(calls, &told)?);
+    broken.extend(serial::check(calls, &told, world, policy)?);
+    Ok(broken)
 }
 
 /// Every outcome is known, and what was refused was refused for a reason of the contract that such a call can have.
@@ -64,8 +81,7 @@ fn refusals(calls: &[Call]) -> Vec<String> {
                 let known: BTreeSet<&str> = call.kind.refusals().iter().map(|reason| reason.wire()).collect();
                 let is_known =
                     !refusal.reasons.is_empty() && refusal.reasons.iter().all(|it| known.contains(it.as_str()));
-                let has_its_code = refusal.reasons.len() != 1 || has_code(&refusal.reasons[0], refusal.code);
-                if !is_known || !has_its_code {
+                if !is_known || refusal.code != code(&refusal.reasons) {
                     broken.push(format!("{:?} {} was refused with {refusal:?}", call.kind, call.path));
                 }
             }
@@ -74,17 +90,25 @@ fn refusals(calls: &[Call]) -> Vec<String> {
     broken
 }
 
-/// Whether the reason comes with this code, alone or among the conditions of an acceptance.
-fn has_code(reason: &str, code: tonic::Code) -> bool {
-    let reason = ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}"));
-    reason.is_some_and(|reason| reason.code() == code) || code == tonic::Code::FailedPrecondition
+/// The code of a refusal: that of its reason, or of an acceptance that failed several conditions.
+fn code(reasons: &[String]) -> Code {
+    match reasons {
+        [reason] => {
+            let reason = ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}"));
+            reason.map_or(Code::Unknown, ErrorReason::code)
+        }
+        _ => Code::FailedPrecondition,
+    }
 }
 
 /// Repeats under way at a time.
 const REPEATS: usize = 8;
 
 /// Every change that was answered gives the same answer when it is repeated.
-async fn repeats(client: &Client, calls: &[Call]) -> Vec<String> {
+async fn repeats<R>(calls: &[Call], repeat: impl Fn(Call) -> R) -> Vec<String>
+where
+    R: Future<Output = Outcome> + Send + 'static,
+{
     let mut broken = Vec::new();
     let changes = calls.iter().filter(|call| Kind::CHANGES.contains(&call.kind));
     let mut acknowledged = changes.filter(|call| matches!(call.outcome, Outcome::Answered(_))).cloned();
@@ -93,8 +117,8 @@ async fn repeats(client: &Client, calls: &[Call]) -> Vec<String> {
         while repeating.len() < REPEATS
             && let Some(call) = acknowledged.next()
         {
-            let client = client.clone();
-            repeating.spawn(async move { differs(&client, &call).await });
+            let again = repeat(call.clone());
+            repeating.spawn(async move { differs(&call, &again.await) });
         }
         match repeating.join_next().await {
             Some(Ok(problem)) => broken.extend(problem),
@@ -105,18 +129,21 @@ async fn repeats(client: &Client, calls: &[Call]) -> Vec<String> {
 }
 
 /// How the answer to a repeat differs from the first.
-async fn differs(client: &Client, call: &Call) -> Option<String> {
-    let Outcome::Answered(first) = &call.outcome else { return None };
-    match client.repeat(call).await {
-        Outcome::Answered(again) if again.message == first.message => None,
-        other @ (Outcome::Answered(_) | Outcome::Refused(_) | Outcome::Unknown(_)) => {
-            let (kind, begin_us) = (call.kind, call.begin_us);
-            Some(format!("{kind:?} of {begin_us} µs, repeated, got another answer: {other:?}"))
-        }
+fn differs(call: &Call, again: &Outcome) -> Option<String> {
+    if let (Outcome::Answered(first), Outcome::Answered(again)) = (&call.outcome, again)
+        && first.message == again.message
+    {
+        return None;
     }
+    Some(format!("{:?} of {} µs, repeated, got another answer: {again:?}", call.kind, call.begin_us))
 }
 
 /// The number in an etag; 0 for what is none.
 fn version(etag: &str) -> u64 {
     etag.strip_prefix('v').and_then(|number| number.parse().ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

@@ -173,7 +173,8 @@ impl Client {
                 Tried::Answered(answer) => break Outcome::Answered(answer),
                 Tried::Refused(refusal) => break Outcome::Refused(refusal),
                 Tried::Unknown(problem) => {
-                    self.history.note("unknown", &json!({ "kind": format!("{kind:?}"), "problem": problem }));
+                    let tried = json!({ "path": path, "begin_us": begin_us, "sent": sent, "problem": problem });
+                    self.history.note("unknown", &tried);
                     if Instant::now() >= deadline {
                         break Outcome::Unknown(problem);
                     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -75,6 +75,14 @@ const TO_LINES: [Fault; 6] = [
 const POINTS_PER_ROUND: usize = 3;
 /// How long a process has to come to the point it is told to die at.
 const POINT_MAX: Duration = Duration::from_secs(3);
+/// How long a line has to find something to lose: few requests go over some.
+const LOSS_MAX: Duration = Duration::from_millis(1500);
+/// How long the disk has to be found full: a process starts, and then needs room.
+const FULL_MAX: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What SQLite says of a disk that is full.
+const DISK_FULL: &str = "database or disk is full";
 
 /// How often each fault happened.
 pub type Counts = BTreeMap<&'static str, usize>;
@@ -91,20 +99,44 @@ pub struct Plan {
     pub round: u64,
 }
 
-/// Lets processes and lines fail, each one fault after the other, until the round is over.
+/// How far a round has come, as those know who use the system and those who break it.
+#[derive(Debug)]
+pub struct Course {
+    clients_are_done: AtomicBool,
+    /// Decks of faults that have not been gone through once.
+    decks_left: AtomicUsize,
+}
+
+impl Course {
+    /// At the begin of a round in which something fails, or nothing.
+    #[must_use]
+    pub fn new(fails: bool) -> Course {
+        // One for processes, one for lines.
+        let decks_left = AtomicUsize::new(if fails { 2 } else { 0 });
+        Course { clients_are_done: AtomicBool::new(false), decks_left }
+    }
+
+    /// Whether each kind of fault was made.
+    #[must_use]
+    pub fn has_seen_all(&self) -> bool {
+        self.decks_left.load(Ordering::SeqCst) == 0
+    }
+
+    /// Notes that nobody uses the system any more.
+    pub fn clients_are_done(&self) {
+        self.clients_are_done.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Lets processes and lines fail, each one fault after the other, until the clients are done.
 ///
 /// # Errors
 /// When a fault cannot be made or mended, and when a process that was told to end does not end well.
-pub async fn drive(
-    cluster: &Arc<Cluster>,
-    plan: &Plan,
-    history: &Arc<History>,
-    is_over: &AtomicBool,
-) -> Result<Counts> {
+pub async fn drive(cluster: &Arc<Cluster>, plan: &Plan, history: &Arc<History>, course: &Course) -> Result<Counts> {
     let on_files = cluster.clouds.iter().any(Cloud::is_on_files);
     let to_processes: &[Fault] = if on_files { &TO_PROCESSES_ON_FILES } else { &TO_PROCESSES };
-    let processes = fail(cluster, plan, to_processes, history, is_over);
-    let lines = fail(cluster, plan, &TO_LINES, history, is_over);
+    let processes = fail(cluster, plan, to_processes, history, course);
+    let lines = fail(cluster, plan, &TO_LINES, history, course);
     let (mut counts, more) = tokio::try_join!(processes, lines)?;
     counts.extend(more);
     Ok(counts)
@@ -115,7 +147,7 @@ async fn fail(
     plan: &Plan,
     faults: &[Fault],
     history: &Arc<History>,
-    is_over: &AtomicBool,
+    course: &Course,
 ) -> Result<Counts> {
     let mut random = Random::at(plan.seed, &[plan.round, u64::MAX, faults.len() as u64]);
     // One order for all rounds of a seed, in which each round goes on about where the one before ended.
@@ -125,7 +157,7 @@ async fn fail(
     points.rotate_left(first);
     let mut points = points.into_iter().cycle();
     let (mut counts, mut deck) = (Counts::new(), Vec::new());
-    while !is_over.load(Ordering::SeqCst) {
+    while !course.clients_are_done.load(Ordering::SeqCst) {
         if deck.is_empty() {
             deck.extend_from_slice(faults);
             random.shuffle(&mut deck);
@@ -134,6 +166,9 @@ async fn fail(
         let (kind, what) = make(cluster, fault, &mut random, &mut points).await?;
         history.note("fault", &json!(what));
         *counts.entry(kind).or_default() += 1;
+        if counts.values().sum::<usize>() == faults.len() {
+            course.decks_left.fetch_sub(1, Ordering::SeqCst);
+        }
         sleep(Duration::from_millis(random.below(200))).await;
     }
     Ok(counts)
@@ -208,34 +243,48 @@ async fn end_database(cluster: &Arc<Cluster>, cloud: usize, fault: Fault, lasts:
     Ok((kind, format!("the server of cloud {cloud} is down for {lasts:?}: {kind}")))
 }
 
-/// Lets no file of a cloud grow for a while: whatever needs another page is refused as by a full disk.
+/// Lets no file of a cloud grow for a while, and until a service was refused another page as by a full disk.
 async fn fill_disk(cluster: &Cluster, cloud: usize, lasts: Duration) -> Result<Made> {
     let slots = || cluster.slots.iter().filter(|slot| slot.cloud() == Some(cloud));
     for slot in slots() {
         slot.tell("[database]\nsqlite_pages_max = 1\n");
     }
-    sleep(lasts).await;
+    let was_full = lasting(lasts, FULL_MAX, || slots().any(|slot| slot.has_said(DISK_FULL))).await;
     for slot in slots() {
         slot.disarm();
     }
-    Ok(("disk full", format!("the files of cloud {cloud} do not grow for {lasts:?}")))
+    let kind = if was_full { "disk full" } else { "disk not filled" };
+    Ok((kind, format!("the files of cloud {cloud} do not grow for {lasts:?}: {kind}")))
 }
 
-/// Lets a line behave for a while.
+/// Lets a line behave for a while; one that loses something, until it has.
 async fn weather(cluster: &Cluster, random: &mut Random, line: Line, lasts: Duration) -> Result<Made> {
+    let lines: Vec<_> = cluster.lines().collect();
+    let place = usize::try_from(random.below(lines.len() as u64)).unwrap_or_default();
+    let before = lines[place].lost();
+    lines[place].set(line);
+    let loses = matches!(line, Line::LosingRequests(_) | Line::LosingAnswers(_));
+    let is_done = lasting(lasts, LOSS_MAX, || !loses || lines[place].lost() > before).await;
+    lines[place].set(Line::Good);
     let kind = match line {
+        Line::LosingRequests(_) | Line::LosingAnswers(_) if !is_done => "nothing to lose",
         Line::LosingRequests(_) => "requests lost",
         Line::LosingAnswers(_) => "answers lost",
         Line::Slow(_) => "line slow",
         Line::Refusing => "line down",
         Line::Good => "line good",
     };
-    let lines: Vec<_> = cluster.lines().collect();
-    let place = usize::try_from(random.below(lines.len() as u64)).unwrap_or_default();
-    lines[place].set(line);
+    Ok((kind, format!("line {place} is {line:?} for {lasts:?}: {kind}")))
+}
+
+/// Waits for so long and, up to a bound, until this is so; whether it is.
+async fn lasting(lasts: Duration, most: Duration, is_so: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + most;
     sleep(lasts).await;
-    lines[place].set(Line::Good);
-    Ok((kind, format!("line {place} is {line:?} for {lasts:?}")))
+    while !is_so() && Instant::now() < deadline {
+        sleep(LOOK).await;
+    }
+    is_so()
 }
 
 /// Lets the replicas of a service die at the next point, and waits a little until one has. All of them are told to, since a
@@ -256,11 +305,7 @@ async fn die(
         // The next is killed once this one can take over; where it cannot yet, the service is down for a while.
         sleep(Duration::from_millis(random.below(600))).await;
     }
-    let deadline = Instant::now() + POINT_MAX;
-    while deaths() == before && Instant::now() < deadline {
-        sleep(Duration::from_millis(20)).await;
-    }
-    let died = deaths() > before;
+    let died = lasting(Duration::ZERO, POINT_MAX, || deaths() > before).await;
     for slot in cluster.replicas(cloud, service) {
         slot.disarm();
     }

@@ -7,11 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Refusal};
 use crate::kind::Kind;
+use crate::subject::Subject;
 
 /// A call and its outcome, after as many repeats as it took.
 #[derive(Clone, Debug)]
@@ -45,6 +48,25 @@ pub enum Outcome {
     Refused(Refusal),
     /// It was sent again and again, and its outcome never became known.
     Unknown(String),
+}
+
+/// A call as its line tells it. Messages are encoded as they travelled, in base64.
+fn line(call: &Call) -> Value {
+    let outcome = match &call.outcome {
+        Outcome::Answered(answer) => json!({ "answered": STANDARD.encode(&answer.message), "token": answer.token }),
+        Outcome::Refused(Refusal { code, reasons, message }) => {
+            json!({ "refused": reasons, "code": format!("{code:?}"), "message": message })
+        }
+        Outcome::Unknown(problem) => json!({ "unknown": problem }),
+    };
+    // A repeat is what it repeats.
+    let kind = Kind::CHANGES.into_iter().find(|kind| kind.path() == call.path).unwrap_or(call.kind);
+    let Subject { resource, request_id } = Subject::of(kind, &call.request);
+    json!({
+        "cloud": call.cloud, "kind": format!("{:?}", call.kind), "actor": format!("{:?}", call.actor), "path": call.path,
+        "resource": resource, "request_id": request_id, "begin_us": call.begin_us, "end_us": call.end_us,
+        "sent": call.sent, "request": STANDARD.encode(&call.request), "outcome": outcome,
+    })
 }
 
 /// The history of one round.
@@ -94,16 +116,7 @@ impl History {
 
     /// Keeps a call with its outcome.
     pub fn keep(&self, call: Call) {
-        let outcome = match &call.outcome {
-            Outcome::Answered(answer) => json!({ "answered_bytes": answer.message.len() }),
-            Outcome::Refused(refusal) => json!({ "refused": refusal.reasons }),
-            Outcome::Unknown(problem) => json!({ "unknown": problem }),
-        };
-        let call_line = json!({
-            "cloud": call.cloud, "kind": format!("{:?}", call.kind), "actor": format!("{:?}", call.actor),
-            "begin_us": call.begin_us, "sent": call.sent, "outcome": outcome,
-        });
-        self.note("call", &call_line);
+        self.note("call", &line(&call));
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
     }
 
@@ -123,5 +136,56 @@ impl History {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::relationship::RemoveDelegationRequest;
+    use prost::Message as _;
+    use serde_json::json;
+    use tonic::Code;
+
+    use super::{Answer, Call, Kind, Outcome, Refusal, line};
+    use crate::client::Actor;
+
+    fn removal(outcome: Outcome) -> Call {
+        let name = "customers/c/relationships/r/delegations/d".to_owned();
+        let request = RemoveDelegationRequest { name, request_id: "one".to_owned(), ..Default::default() };
+        Call {
+            cloud: 1,
+            kind: Kind::Remove,
+            actor: Actor::Admin(2),
+            path: Kind::Remove.path(),
+            request: request.encode_to_vec().into(),
+            begin_us: 3,
+            end_us: 4,
+            sent: 5,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn a_line_says_who_asked_for_what_and_when() {
+        let line = line(&removal(Outcome::Answered(Answer { message: vec![8, 1].into(), token: None })));
+        let request = "CiljdXN0b21lcnMvYy9yZWxhdGlvbnNoaXBzL3IvZGVsZWdhdGlvbnMvZCIDb25l";
+        let expected = json!({
+            "cloud": 1, "kind": "Remove", "actor": "Admin(2)",
+            "path": "/mandate.relationship.v1.DelegationService/RemoveDelegation",
+            "resource": "customers/c/relationships/r/delegations/d", "request_id": "one",
+            "begin_us": 3, "end_us": 4, "sent": 5, "request": request,
+            "outcome": { "answered": "CAE=", "token": null },
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_line_says_all_of_a_refusal() {
+        let reasons = vec!["DELEGATION_NOT_ACTIVE".to_owned()];
+        let refusal = Refusal { code: Code::FailedPrecondition, reasons, message: "it has ended".to_owned() };
+        let expected = json!({
+            "refused": ["DELEGATION_NOT_ACTIVE"], "code": "FailedPrecondition", "message": "it has ended",
+        });
+        assert_eq!(line(&removal(Outcome::Refused(refusal)))["outcome"], expected);
     }
 }

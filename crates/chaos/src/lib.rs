@@ -14,3 +14,4 @@ pub mod operation;
 pub mod random;
 pub mod round;
 pub mod slot;
+pub mod subject;

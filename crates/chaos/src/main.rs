@@ -35,7 +35,7 @@ struct Arguments {
     /// Clients in each of two clouds.
     #[arg(long, default_value_t = 8)]
     clients: u64,
-    /// Operations of each client in a round.
+    /// Operations of each client in a round, at least: it goes on until each kind of fault has happened.
     #[arg(long, default_value_t = 40)]
     operations: u64,
     /// Nothing fails.

@@ -1,7 +1,6 @@
 //! One round: tenants of its own, clients that use them while things fail, then everything mended and checked.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::check;
 use crate::client::{Actor, CUSTOMERS, Client, PARTNERS, Scene, customer_id, partner_id};
 use crate::cluster::Cluster;
-use crate::fault::{self, Counts};
+use crate::fault::{self, Counts, Course};
 use crate::history::{Call, History, Outcome};
 use crate::kind::Kind;
 use crate::operation::{Doer, Operation, new_customer, new_partner};
@@ -30,7 +29,7 @@ pub struct Settings {
     pub seed: u64,
     /// Clients in each cloud, all at once.
     pub clients: u64,
-    /// Operations of each client, one after the other.
+    /// Operations of each client, one after the other; it goes on for as long as some kind of fault has not happened yet.
     pub operations: u64,
     /// Whether anything fails.
     pub faults: bool,
@@ -108,24 +107,17 @@ pub async fn run(cluster: &Arc<Cluster>, settings: &Settings, number: u64) -> Re
         prepare(cluster, &scene, &history, settings.seed).await?;
         scenes.push(scene);
     }
-    let is_over = AtomicBool::new(false);
-    let using = async {
-        let used = use_it(cluster, &scenes, &history, settings).await;
-        is_over.store(true, Ordering::SeqCst);
-        used
-    };
+    let course = Arc::new(Course::new(settings.faults));
     let failing = async {
         if settings.faults {
             let plan = fault::Plan { seed: settings.seed, round: number };
-            fault::drive(cluster, &plan, &history, &is_over).await
+            fault::drive(cluster, &plan, &history, &course).await
         } else {
             Ok(Counts::new())
         }
     };
     let lost = cluster.lost();
-    let (used, faults) = tokio::join!(using, failing);
-    used?;
-    let mut faults = faults?;
+    let ((), mut faults) = tokio::try_join!(use_it(cluster, &scenes, &history, settings, &course), failing)?;
     faults.insert("connections cut", cluster.lost() - lost);
     cluster.mend().await.context("after the round")?;
     let quiet = cluster.quiet().await?;
@@ -190,6 +182,7 @@ async fn use_it(
     scenes: &[Arc<Scene>],
     history: &Arc<History>,
     settings: &Settings,
+    course: &Arc<Course>,
 ) -> Result<()> {
     let mut clients = JoinSet::new();
     for scene in scenes {
@@ -197,12 +190,16 @@ async fn use_it(
         for number in 0..settings.clients {
             let client = Client::new(cluster, scene, history)?;
             let (cluster, removals) = (Arc::clone(cluster), Arc::clone(&removals));
-            let place = [scene.round, scene.cloud as u64, number];
-            let plan = plan(settings, &place);
+            let course = Arc::clone(course);
+            let plan = plan(settings.seed, [scene.round, scene.cloud as u64, number]);
+            let operations = settings.operations;
             clients.spawn(async move {
                 let policy = &cluster.clouds[client.scene.cloud].policy;
                 let doer = Doer { client, policy, removals: &removals };
-                for operation in plan {
+                for (done, operation) in (0..).zip(plan) {
+                    if done >= operations && course.has_seen_all() {
+                        break;
+                    }
                     doer.perform(operation).await;
                 }
             });
@@ -214,19 +211,18 @@ async fn use_it(
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(CLIENTS_MAX, all).await.context("the clients are not done in time")?
+    let used = tokio::time::timeout(CLIENTS_MAX, all).await.context("the clients are not done in time")?;
+    course.clients_are_done();
+    used
 }
 
-/// What a client is going to do.
-fn plan(settings: &Settings, place: &[u64; 3]) -> Vec<Operation> {
-    let mut random = Random::at(settings.seed, place);
-    let [round, cloud, client] = *place;
-    (0..settings.operations)
-        .map(|number| Operation {
-            kind: Kind::next(&mut random),
-            random: Random::at(settings.seed, &[round, cloud, client, number]),
-        })
-        .collect()
+/// What a client is going to do, for as long as it is let.
+fn plan(seed: u64, [round, cloud, client]: [u64; 3]) -> impl Iterator<Item = Operation> {
+    let mut random = Random::at(seed, &[round, cloud, client]);
+    (0..).map(move |number| Operation {
+        kind: Kind::next(&mut random),
+        random: Random::at(seed, &[round, cloud, client, number]),
+    })
 }
 
 /// Where a folder of logs of this run is made.

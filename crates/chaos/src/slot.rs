@@ -124,6 +124,13 @@ impl Slot {
         self.shared.state().is_ready
     }
 
+    /// Whether the process that runs has said this.
+    #[must_use]
+    pub fn has_said(&self, text: &str) -> bool {
+        let state = self.shared.state();
+        state.process.as_ref().is_some_and(|process| process.said().contains(text))
+    }
+
     /// Waits until it answers.
     ///
     /// # Errors

@@ -7,8 +7,10 @@ use api::invitation as links;
 use api::relationship as wire;
 use prost::Message;
 
+use super::version;
 use crate::history::{Call, Outcome};
 use crate::kind::Kind;
+use crate::operation::GET_LINK;
 
 /// When something happened: after the first request that speaks of it was sent, before the first answer that does came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,39 @@ pub(super) struct Window {
 /// An event by its type, its resource and, for what has versions, the etag after it.
 pub(super) type EventKey = (&'static str, String, String);
 
+/// A link by which customers can accept, for as long as it is neither rotated nor disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Its name.
+    pub(super) name: String,
+    /// The services that it asks for, ordered.
+    pub(super) services: Vec<String>,
+    /// The version of the link at which its token leads to it, and at no other.
+    live: u64,
+}
+
+impl Link {
+    fn of(link: links::InvitationLink) -> Link {
+        let number = version(&link.etag);
+        // A link that is disabled still shows the token that it had before.
+        let is_disabled = link.state() == links::InvitationLinkState::Disabled;
+        let live = if is_disabled { number.saturating_sub(1) } else { number };
+        Link { name: link.name, services: link.services, live }
+    }
+
+    /// Whose it is.
+    pub(super) fn partner(&self) -> &str {
+        self.name.split("/invitationLinks/").next().unwrap_or_default()
+    }
+}
+
+/// What a partner was from one version on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    status: wire::PartnerStatus,
+    since: Window,
+}
+
 /// All that was told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -31,6 +66,13 @@ pub(super) struct Told {
     pub(super) ended: BTreeMap<String, wire::Delegation>,
     /// Relationships of which an answer spoke, by name.
     pub(super) relationships: BTreeMap<String, wire::Relationship>,
+    /// Links, by the tokens that lead to them.
+    pub(super) links: BTreeMap<String, Link>,
+    /// The delegations that were removed and when that was answered, in microseconds, by the token of the answer. Those that were
+    /// committed together share one, and on files all may.
+    pub(super) removals: BTreeMap<String, Vec<(String, u64)>>,
+    /// Partners by name and version.
+    partners: BTreeMap<String, BTreeMap<u64, Standing>>,
 }
 
 /// The message of an answer.
@@ -55,19 +97,15 @@ impl Told {
         for call in calls {
             match call.kind {
                 Kind::Accept => told.accepted(call)?,
-                Kind::Remove => {
-                    if let Some(ended) = message::<wire::Delegation>(call)? {
-                        told.end("delegation.removedByCustomer", ended, call);
-                    }
-                }
+                Kind::Remove => told.removed(call)?,
                 Kind::Reassign => told.reassigned(call)?,
                 Kind::RotateLink => told.linked("invitationLink.rotated", call)?,
                 Kind::DisableLink => told.linked("invitationLink.disabled", call)?,
+                Kind::CreatePartner | Kind::UpdatePartner => told.standing(call)?,
+                Kind::Read if call.path == GET_LINK => told.link(call)?,
                 Kind::UpdateSubscription
-                | Kind::CreatePartner
                 | Kind::CreateCustomer
                 | Kind::CreateUser
-                | Kind::UpdatePartner
                 | Kind::UpdateCustomer
                 | Kind::CheckAccess
                 | Kind::Read
@@ -110,9 +148,37 @@ impl Told {
         Ok(())
     }
 
+    fn removed(&mut self, call: &Call) -> Result<()> {
+        if let Some(ended) = message::<wire::Delegation>(call)? {
+            if let Outcome::Answered(answer) = &call.outcome
+                && let Some(token) = &answer.token
+            {
+                self.removals.entry(token.clone()).or_default().push((ended.name.clone(), call.end_us));
+            }
+            self.end("delegation.removedByCustomer", ended, call);
+        }
+        Ok(())
+    }
+
     fn linked(&mut self, kind: &'static str, call: &Call) -> Result<()> {
         if let Some(link) = message::<links::InvitationLink>(call)? {
             self.event((kind, link.name, link.etag), call);
+        }
+        self.link(call)
+    }
+
+    fn link(&mut self, call: &Call) -> Result<()> {
+        if let Some(link) = message::<links::InvitationLink>(call)? {
+            self.links.insert(link.token.clone(), Link::of(link));
+        }
+        Ok(())
+    }
+
+    fn standing(&mut self, call: &Call) -> Result<()> {
+        if let Some(partner) = message::<wire::Partner>(call)? {
+            let since = Window { begin_us: call.begin_us, end_us: call.end_us };
+            let standing = Standing { status: partner.status(), since };
+            self.partners.entry(partner.name).or_default().insert(version(&partner.etag), standing);
         }
         Ok(())
     }
@@ -127,5 +193,31 @@ impl Told {
         let kept = self.events.entry(key).or_insert(window);
         kept.begin_us = kept.begin_us.min(window.begin_us);
         kept.end_us = kept.end_us.min(window.end_us);
+    }
+
+    /// When a link was rotated or disabled, so that its token leads nowhere; `None` when it was not.
+    fn death(&self, link: &Link) -> Option<Window> {
+        let etag = format!("v{}", link.live + 1);
+        let kinds = ["invitationLink.rotated", "invitationLink.disabled"];
+        kinds.into_iter().find_map(|kind| self.events.get(&(kind, link.name.clone(), etag.clone())).copied())
+    }
+
+    /// Whether customers can have accepted through this link at some moment of the call.
+    pub(super) fn can_be_live(&self, link: &Link, call: &Call) -> bool {
+        link.live > 0 && self.death(link).is_none_or(|death| death.end_us >= call.begin_us)
+    }
+
+    /// Whether this link can have led nowhere at some moment of the call.
+    pub(super) fn can_be_dead(&self, link: &Link, call: &Call) -> bool {
+        self.death(link).is_some_and(|death| death.begin_us <= call.end_us)
+    }
+
+    /// Whether a partner can have been this at some moment of the call.
+    pub(super) fn can_be(&self, partner: &str, status: wire::PartnerStatus, call: &Call) -> bool {
+        let Some(standings) = self.partners.get(partner) else { return false };
+        standings.iter().any(|(number, standing)| {
+            let until_us = standings.get(&(number + 1)).map_or(u64::MAX, |next| next.since.end_us);
+            standing.status == status && standing.since.begin_us <= call.end_us && until_us >= call.begin_us
+        })
     }
 }

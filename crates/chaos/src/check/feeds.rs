@@ -197,3 +197,6 @@ fn views(world: &World) -> Vec<String> {
     }
     broken
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,13 @@ use api::invitation as links;
 use api::notification::Event;
 use api::notification::resource_snapshot::Resource;
 use api::relationship as wire;
+use api::relationship::check_access_request::Target;
+use api::relationship::consistency::Requirement;
 use cloud::Policy;
 use prost::Message as _;
 
 use super::World;
-use super::answers::{Told, Window, message};
+use super::answers::{Link, Told, Window, message};
 use crate::history::{Call, Outcome};
 use crate::kind::Kind;
 
@@ -36,6 +38,8 @@ struct Moments<'a> {
     states: Vec<State>,
     /// Of each event: no earlier, and no later than this.
     windows: Vec<Window>,
+    /// The first moment after a delegation was removed, by the name of that.
+    removed: BTreeMap<&'a str, usize>,
 }
 
 /// What no order explains.
@@ -48,7 +52,7 @@ pub(super) fn check(calls: &[Call], told: &Told, world: &World, policy: &Policy)
         let moments = Moments::of(customer, events, told, policy, &mut broken);
         moments.ends_with(world, &mut broken);
         for call in calls {
-            if let Some(problem) = moments.unexplained(call, policy)? {
+            if let Some(problem) = moments.unexplained(call, told, policy)? {
                 broken.push(format!("{problem} ({:?} from {} to {} µs)", call.kind, call.begin_us, call.end_us));
             }
         }
@@ -57,9 +61,16 @@ pub(super) fn check(calls: &[Call], told: &Told, world: &World, policy: &Policy)
 }
 
 impl<'a> Moments<'a> {
-    fn of(customer: &'a str, events: &[Event], told: &Told, policy: &Policy, broken: &mut Vec<String>) -> Moments<'a> {
+    fn of(
+        customer: &'a str,
+        events: &'a [Event],
+        told: &Told,
+        policy: &Policy,
+        broken: &mut Vec<String>,
+    ) -> Moments<'a> {
         let mut states = vec![State::default()];
         let mut windows: Vec<Window> = Vec::new();
+        let mut removed = BTreeMap::new();
         for event in events {
             let mut state = states.last().cloned().unwrap_or_default();
             if let Err(problem) = state.apply(event, policy) {
@@ -67,6 +78,9 @@ impl<'a> Moments<'a> {
             }
             states.push(state);
             windows.push(window(event, told));
+            if event.r#type == "delegation.removedByCustomer" {
+                removed.insert(event.resource.as_str(), windows.len());
+            }
         }
         // What comes later in the order cannot have happened earlier.
         let mut begin_us = 0;
@@ -86,7 +100,7 @@ impl<'a> Moments<'a> {
             end_us = end_us.min(window.end_us);
             window.end_us = end_us;
         }
-        Moments { customer, states, windows }
+        Moments { customer, states, windows, removed }
     }
 
     /// The last moment is what there is.
@@ -106,18 +120,20 @@ impl<'a> Moments<'a> {
         }
     }
 
+    /// The moments that had begun before a call ended.
+    fn until(&self, call: &Call) -> impl Iterator<Item = &State> {
+        let begun = self.windows.iter().take_while(|window| window.begin_us <= call.end_us).count();
+        self.states.iter().take(begun + 1)
+    }
+
     /// The moments at which a call can have been decided.
     fn during(&self, call: &Call) -> impl Iterator<Item = &State> {
-        let (begin_us, end_us) = (call.begin_us, call.end_us);
-        self.states.iter().enumerate().filter_map(move |(index, state)| {
-            let has_begun = index == 0 || self.windows[index - 1].begin_us <= end_us;
-            let is_not_over = self.windows.get(index).is_none_or(|next| next.end_us >= begin_us);
-            (has_begun && is_not_over).then_some(state)
-        })
+        let over = self.windows.iter().take_while(|window| window.end_us < call.begin_us).count();
+        self.until(call).skip(over)
     }
 
     /// Why a call of this customer was wrong at every moment; `None` when it was right at one.
-    fn unexplained(&self, call: &Call, policy: &Policy) -> Result<Option<String>> {
+    fn unexplained(&self, call: &Call, told: &Told, policy: &Policy) -> Result<Option<String>> {
         let refused = match &call.outcome {
             Outcome::Refused(refusal) => refusal.reasons.as_slice(),
             Outcome::Answered(_) => &[],
@@ -131,7 +147,8 @@ impl<'a> Moments<'a> {
                     return Ok(None);
                 }
                 let Some(answer) = message::<links::AcceptInvitationResponse>(call)? else {
-                    return Ok(self.of_refusal(call, refused, &request));
+                    let Some(link) = told.links.get(&request.token) else { return Ok(None) };
+                    return Ok(self.of_refusal(call, refused, &Asked { request, link, policy }));
                 };
                 let partner = answer.relationship.map(|relationship| relationship.partner).unwrap_or_default();
                 let agreement_due = policy.required_agreement.is_some();
@@ -147,19 +164,16 @@ impl<'a> Moments<'a> {
                 if !name.starts_with(&below) {
                     return Ok(None);
                 }
-                ended(refused, name, None)
+                ended(refused, name, None, policy)
             }
             Kind::Reassign => {
                 let request = wire::ReassignDelegationRequest::decode(call.request.clone())?;
                 if !request.name.starts_with(&below) {
                     return Ok(None);
                 }
-                ended(refused, request.name, Some(request.to_partner))
+                ended(refused, request.name, Some(request.to_partner), policy)
             }
-            Kind::CheckAccess => match self.checked(call, policy)? {
-                Some(is_right) => is_right,
-                None => return Ok(None),
-            },
+            Kind::CheckAccess => return self.checked(call, told, policy),
             Kind::RotateLink
             | Kind::DisableLink
             | Kind::UpdateSubscription
@@ -176,57 +190,75 @@ impl<'a> Moments<'a> {
     }
 
     /// A refused acceptance: what it names must have stood in its way at one moment, all at once.
-    fn of_refusal(&self, call: &Call, reasons: &[String], request: &links::AcceptInvitationRequest) -> Option<String> {
-        let stands = |state: &State| {
-            reasons.iter().all(|reason| match reason.as_str() {
-                "AGREEMENT_REQUIRED" => !state.agreed && request.agreement.is_none(),
-                "REPLACEMENT_INVALID" => request.replace.iter().any(|name| state.cannot_replace(name)),
-                // Somebody else holds something that the customer does not give up.
-                "SERVICE_ALREADY_DELEGATED" => state.active.keys().any(|name| !request.replace.contains(name)),
-                // Of links and partners the history of the customer says nothing.
-                _ => true,
-            })
-        };
-        let explained = self.during(call).any(stands);
+    fn of_refusal(&self, call: &Call, reasons: &[String], asked: &Asked<'_>) -> Option<String> {
+        let explained = self.during(call).any(|state| reasons.iter().all(|reason| state.refuses(reason, asked)));
         (!explained).then(|| format!("no moment of {} explains the refusal for {reasons:?}", self.customer))
     }
 
-    /// What must be so for the answer of an access check that is as fresh as can be.
-    fn checked(&self, call: &Call, policy: &Policy) -> Result<Option<Rightness>> {
+    /// Why the answer of an access check was wrong at every moment that it may speak of: those of the call for one that is as
+    /// fresh as can be, any since the removal for one that shows the token of that.
+    fn checked(&self, call: &Call, told: &Told, policy: &Policy) -> Result<Option<String>> {
         let request = wire::CheckAccessRequest::decode(call.request.clone())?;
-        let Some(answer) = message::<wire::CheckAccessResponse>(call)? else {
+        let (Some(answer), Some(Target::Service(service))) =
+            (message::<wire::CheckAccessResponse>(call)?, request.target)
+        else {
             return Ok(None);
         };
-        let requirement = request.consistency.and_then(|consistency| consistency.requirement);
-        let is_fresh = matches!(requirement, Some(wire::consistency::Requirement::FullyConsistent(())));
-        let Some(wire::check_access_request::Target::Service(service)) = request.target else {
-            return Ok(None);
-        };
-        if request.customer != self.customer || !is_fresh {
+        if request.customer != self.customer {
             return Ok(None);
         }
-        let (partner, agreement_due) = (request.partner, policy.required_agreement.is_some());
-        Ok(Some(Box::new(move |state| {
-            let holds = state.active.iter().any(|(name, held)| {
-                *held == (partner.clone(), service.clone()) && (!answer.allowed || *name == answer.grant)
-            });
+        let asked = (request.partner, service);
+        let agreement_due = policy.required_agreement.is_some();
+        let is_right = |state: &State| {
+            let holds =
+                state.active.iter().any(|(name, held)| *held == asked && (!answer.allowed || *name == answer.grant));
             answer.allowed == (holds && (state.agreed || !agreement_due))
-        })))
+        };
+        let explained = match request.consistency.and_then(|consistency| consistency.requirement) {
+            Some(Requirement::FullyConsistent(())) => self.during(call).any(is_right),
+            Some(Requirement::AtLeastAsFresh(token)) => {
+                let removals = told.removals.get(&token).into_iter().flatten();
+                let known = removals.filter(|(_, end_us)| *end_us <= call.begin_us);
+                let Some(first) = known.filter_map(|(name, _)| self.removed.get(name.as_str())).max() else {
+                    return Ok(Some(format!("{} has no removal with the token {token}", self.customer)));
+                };
+                self.until(call).skip(*first).any(is_right)
+            }
+            Some(Requirement::MinimizeLatency(())) | None => return Ok(None),
+        };
+        Ok((!explained).then(|| format!("no moment of {} explains {answer:?} for {asked:?}", self.customer)))
     }
 }
 
+/// What was refused to be accepted.
+struct Asked<'a> {
+    request: links::AcceptInvitationRequest,
+    link: &'a Link,
+    policy: &'a Policy,
+}
+
 /// What must be so for an end that was answered, or was refused for this.
-fn ended(refused: &[String], name: String, to: Option<String>) -> Rightness {
+fn ended(refused: &[String], name: String, to: Option<String>, policy: &Policy) -> Rightness {
     let reason = refused.first().cloned();
+    let exclusive = policy.delegation.exclusive_holder;
     Box::new(move |state| {
-        let is_active = state.active.contains_key(&name);
+        let held = state.active.get(&name);
+        let is_related = to.as_ref().is_some_and(|to| state.partners.contains(to));
         match reason.as_deref() {
-            Some("DELEGATION_NOT_ACTIVE" | "ETAG_MISMATCH") => !is_active,
-            Some("RELATIONSHIP_REQUIRED") => to.as_ref().is_some_and(|to| !state.partners.contains(to)),
-            // Refused for the partner itself, or for what it holds: nothing of the customer's to compare.
-            Some(_) => true,
+            // An etag was read while it was active, and changes when that ends.
+            Some("DELEGATION_NOT_ACTIVE" | "ETAG_MISMATCH") => held.is_none(),
+            Some("RELATIONSHIP_REQUIRED") => held.is_some() && !is_related,
+            Some("SERVICE_ALREADY_DELEGATED") => held.is_some_and(|(_, service)| {
+                let mut holders = state.active.iter().filter(|(_, (_, other))| other == service);
+                is_related
+                    && holders
+                        .any(|(other, (partner, _))| Some(partner) == to.as_ref() || (exclusive && *other != name))
+            }),
+            // Whether the partner was suspended then is not the customer's to tell.
+            Some("PARTNER_NOT_ACTIVE") => held.is_some() && is_related,
+            Some(_) => false,
             // Its own event is one of the moments; before it, the delegation was active.
-            None => is_active,
+            None => held.is_some(),
         }
     })
 }
@@ -246,13 +278,28 @@ fn window(event: &Event, told: &Told) -> Window {
 }
 
 impl State {
-    /// Whether a delegation cannot be replaced by one of another partner: it has ended, or somebody else holds its service too,
-    /// who may be that partner.
-    fn cannot_replace(&self, name: &str) -> bool {
-        let Some((_, service)) = self.active.get(name) else {
-            return true;
+    /// Whether an acceptance is refused for this now.
+    fn refuses(&self, reason: &str, asked: &Asked<'_>) -> bool {
+        let Asked { request, link, policy } = asked;
+        let wanted = |service: &String| {
+            link.services.contains(service)
+                && !self.active.values().any(|(partner, held)| held == service && partner == link.partner())
         };
-        self.active.values().filter(|(_, other)| other == service).count() > 1
+        match reason {
+            "AGREEMENT_REQUIRED" => policy.required_agreement.is_some() && !self.agreed && request.agreement.is_none(),
+            // It has ended, or the link does not ask for its service, or that partner has it already.
+            "REPLACEMENT_INVALID" => {
+                request.replace.iter().any(|name| !self.active.get(name).is_some_and(|(_, service)| wanted(service)))
+            }
+            // Somebody else holds what is asked for, and the customer does not give it up.
+            "SERVICE_ALREADY_DELEGATED" => {
+                let mut kept = self.active.iter().filter(|(name, _)| !request.replace.contains(name));
+                policy.delegation.exclusive_holder && kept.any(|(_, (_, service))| wanted(service))
+            }
+            // Of links and partners the history of the customer says nothing, nor of changes that met.
+            "LINK_DISABLED" | "PARTNER_NOT_ACTIVE" | "CONCURRENT_ACCEPTANCE" => true,
+            _ => false,
+        }
     }
 
     /// What an event makes of it.
@@ -295,85 +342,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use api::notification::ResourceSnapshot;
-
-    use super::{Event, Policy, Resource, Told, Window, World, check, wire};
-
-    const CUSTOMER: &str = "customers/c";
-
-    fn event(kind: &str, name: &str, after: Resource) -> Event {
-        let after = Some(ResourceSnapshot { resource: Some(after) });
-        Event { r#type: kind.to_owned(), resource: name.to_owned(), after, ..Event::default() }
-    }
-
-    fn established(partner: &str) -> Event {
-        let name = format!("{CUSTOMER}/relationships/{partner}");
-        let relationship = wire::Relationship { name: name.clone(), partner: partner.to_owned(), ..Default::default() };
-        event("relationship.established", &name, Resource::Relationship(relationship))
-    }
-
-    fn granted(partner: &str) -> Event {
-        let name = format!("{CUSTOMER}/relationships/{partner}/delegations/d");
-        let (partner, service) = (partner.to_owned(), "office-365".to_owned());
-        let delegation = wire::Delegation { name: name.clone(), partner, service, ..Default::default() };
-        event("delegation.granted", &name, Resource::Delegation(delegation))
-    }
-
-    fn told(windows: &[(&'static str, &Event, u64, u64)]) -> Told {
-        let mut told = Told::default();
-        for (kind, event, begin_us, end_us) in windows {
-            let key = (*kind, event.resource.clone(), String::new());
-            told.events.insert(key, Window { begin_us: *begin_us, end_us: *end_us });
-        }
-        told
-    }
-
-    /// What is broken when these are the events of the customer, in a cloud with one holder of a service.
-    fn broken(events: &[Event], told: &Told) -> String {
-        let policies = crate::cluster::unlike().expect("the clouds of this checkout");
-        let policy = Policy::load(&policies[0]).expect("a policy");
-        let mut world = World::default();
-        world.feeds.insert(CUSTOMER.to_owned(), events.to_vec());
-        for event in events {
-            match event.after.clone().and_then(|after| after.resource) {
-                Some(Resource::Relationship(after)) => world.relationships.push(after),
-                Some(Resource::Delegation(mut after)) => {
-                    after.set_state(wire::DelegationState::Active);
-                    world.delegations.push(after);
-                }
-                Some(Resource::AgreementAcceptance(_) | Resource::InvitationLink(_)) | None => {}
-            }
-        }
-        check(&[], told, &world, &policy).expect("messages of the contract").join("\n")
-    }
-
-    #[test]
-    fn a_history_in_the_order_of_its_calls_is_explained() {
-        let (one, two) = (established("p"), granted("p"));
-        let told = told(&[("relationship.established", &one, 10, 20), ("delegation.granted", &two, 10, 20)]);
-        assert_eq!(broken(&[one, two], &told), "");
-    }
-
-    #[test]
-    fn two_holders_of_a_service_are_not() {
-        let events = [established("p"), established("q"), granted("p"), granted("q")];
-        let found = broken(&events, &Told::default());
-        assert!(found.contains("cannot have happened then: p held office-365"), "{found}");
-    }
-
-    #[test]
-    fn an_order_against_that_of_the_calls_is_not() {
-        let (one, two) = (established("p"), granted("p"));
-        let told = told(&[("relationship.established", &one, 30, 40), ("delegation.granted", &two, 10, 20)]);
-        let found = broken(&[one, two], &told);
-        assert!(found.contains("was answered by 20 µs and comes after what was asked for at 30 µs"), "{found}");
-    }
-
-    #[test]
-    fn a_state_that_the_history_does_not_lead_to_is_not() {
-        let found = broken(&[granted("p")], &Told::default());
-        assert!(found.contains("p had no relationship"), "{found}");
-        assert!(found.contains("the history of customers/c leads to"), "{found}");
-    }
-}
+mod tests;

@@ -89,3 +89,48 @@ impl<T: Message + Default + PartialEq + Debug> Versions<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::relationship as wire;
+
+    use crate::check::sample::{answered, call, found};
+    use crate::kind::Kind;
+
+    #[test]
+    fn a_version_was_made_by_no_answer() {
+        let found = found(|it| it.world.partners[0].etag = "v2".to_owned());
+        assert_eq!(found, "partners/p is at version 2, and the answers told of [1]");
+    }
+
+    #[test]
+    fn a_version_is_skipped() {
+        let found = found(|it| {
+            it.world.partners[0].etag = "v3".to_owned();
+            let third = answered(&it.world.partners[0]);
+            it.calls.push(call(Kind::UpdatePartner, 100, &wire::UpdatePartnerRequest::default(), third));
+        });
+        assert_eq!(found, "partners/p is at version 3, and the answers told of [1, 3]");
+    }
+
+    #[test]
+    fn a_version_is_made_twice() {
+        let found = found(|it| {
+            it.suspend("p", 100);
+            it.suspend("p", 110);
+        });
+        assert_eq!(found, "two changes of partners/p were both answered with version 2: one is lost");
+    }
+
+    #[test]
+    fn a_version_is_not_as_it_was_answered() {
+        let found = found(|it| it.world.partners[1].display_name = "another".to_owned());
+        assert!(found.starts_with("partners/q is not what the answer of its last version said"), "{found}");
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_gone() {
+        let found = found(|it| drop(it.world.partners.remove(1)));
+        assert_eq!(found, "partners/q was acknowledged and is not there");
+    }
+}
