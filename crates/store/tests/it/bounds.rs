@@ -19,7 +19,7 @@ fn settings_out_of_range_are_named_with_the_range() {
         ("wait_max_ms", Settings { wait_max_ms: 0, ..postgres.clone() }),
         ("statement_max_ms", Settings { statement_max_ms: 60_001, ..postgres.clone() }),
         ("lock_max_ms", Settings { lock_max_ms: 9, ..postgres.clone() }),
-        ("idle_in_transaction_max_ms", Settings { idle_in_transaction_max_ms: 999, ..postgres.clone() }),
+        ("idle_in_transaction_max_ms", Settings { idle_in_transaction_max_ms: 20_000, ..postgres.clone() }),
         ("sqlite_pages_max", Settings { sqlite_pages_max: Some(0), ..postgres.clone() }),
     ] {
         let unusable = broken.check(3).unwrap_err();
