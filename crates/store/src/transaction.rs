@@ -52,8 +52,8 @@ impl Tx {
 pub(crate) async fn begin<DB: Named>(
     connection: PoolConnection<DB>,
     statement: &'static str,
-) -> Result<Transaction<'static, DB>, Failure> {
-    Ok(Transaction::begin(connection, Some(statement.into_sql_str())).await?)
+) -> Result<Transaction<'static, DB>, sqlx::Error> {
+    Transaction::begin(connection, Some(statement.into_sql_str())).await
 }
 
 /// Begins a transaction that only reads, in which all statements see the same moment.
