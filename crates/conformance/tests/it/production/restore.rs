@@ -152,9 +152,11 @@ async fn a_history_older_than_the_state_is_told_again_what_it_missed_and_keeps_i
     let ledgers = load.end().await;
 
     place.restore().await;
-    let file = place.site.configure(&place.instance, "relationship").display().to_string();
-    let told = run("relationship", ["outbox", "redeliver", "--since", "2000-01-01T00:00:00Z", "--config", &file]);
-    assert_eq!(told.code(), 0, "{told:?}");
+    for service in ["relationship", "invitation"] {
+        let file = place.site.configure(&place.instance, service).display().to_string();
+        let told = run(service, ["outbox", "redeliver", "--since", "2000-01-01T00:00:00Z", "--config", &file]);
+        assert_eq!(told.code(), 0, "{service}: {told:?}");
+    }
     place.serve();
     let ledgers = rewound(ledgers, &acknowledged).await;
     confirm(&scene, &ada, &ledgers).await;
