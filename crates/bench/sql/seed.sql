@@ -31,5 +31,11 @@ INSERT INTO requests
 SELECT r.* FROM seeds s JOIN requests t ON t.caller = 'customers/template/users/gwen',
      LATERAL jsonb_populate_record(t, jsonb_build_object('caller', 'customers/' || s.customer || '/users/gwen',
          'request_id', s.id || '000000000003')) r;
+INSERT INTO outbox_delivered
+SELECT r.* FROM seeds s
+     CROSS JOIN (SELECT d AS row, row_number() OVER (ORDER BY time_us, id) AS place FROM outbox_delivered d
+         WHERE key = 'customers/template') t,
+     LATERAL jsonb_populate_record(t.row, jsonb_build_object('id', s.id || '00000000002' || t.place,
+         'key', 'customers/' || s.customer)) r;
 COMMIT;
 VACUUM ANALYZE;

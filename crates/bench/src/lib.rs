@@ -18,6 +18,8 @@ mod site;
 mod statements;
 mod suite;
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result};
 use clock::Clock;
 
@@ -37,12 +39,13 @@ pub async fn run(plan: Plan, what: &[&str], report: &mut Report) -> Result<()> {
     let mut suite = Suite::start(plan).await.context("the system does not start")?;
     let plan = &suite.plan;
     report.say(&format!(
-        "Plan `{}`: {} rounds, windows of {} s, medians. {} processors, PostgreSQL {}, {} build.",
+        "Plan `{}`: {} rounds, windows of {} s, medians. {} processors, PostgreSQL {}, commit {}, {} build.",
         plan.name,
         plan.rounds,
         plan.window.as_secs_f64(),
         std::thread::available_parallelism()?,
         suite.site.postgres.version()?,
+        commit(),
         if cfg!(debug_assertions) { "debug" } else { "release" },
     ));
     if what.contains(&"accept") {
@@ -57,4 +60,17 @@ pub async fn run(plan: Plan, what: &[&str], report: &mut Report) -> Result<()> {
     let seconds = Clock::system().now().seconds() - start.seconds();
     report.say(&format!("Measured in {} min {} s.", seconds / 60, seconds % 60));
     Ok(())
+}
+
+/// Which code was measured; with the word `changed` when it is not what was committed.
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    let is_clean = git(&["diff", "--quiet", "HEAD"]).is_some();
+    if is_clean { commit } else { format!("{commit}, changed") }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::caller::{self, Caller, Customers};
@@ -14,6 +14,7 @@ use crate::report::{Report, Sample};
 use crate::site::{self, Site};
 
 const SEED: &str = include_str!("../sql/seed.sql");
+const UNDELIVERED: &str = include_str!("../sql/undelivered.sql");
 const CANDIDATES: &str = include_str!("../sql/candidates.sql");
 const CHECKPOINT: &str = include_str!("../sql/checkpoint.sql");
 /// Connections to each process. Callers share them, as those of a real caller do.
@@ -57,8 +58,10 @@ impl Suite {
         let (link, token) = caller::prepare(&site).await?;
         let (disk, accepting) = (BTreeMap::new(), Arc::default());
         let mut suite = Suite { site: Arc::new(site), plan, link, token, disk, seeded: 0, candidates: 0, accepting };
-        // Events of the preparation are delivered before anything is measured.
+        // Events of the preparation are delivered before anything is measured, and copied with the rest.
         suite.site.settle().await?;
+        let left = suite.site.postgres.ask("relationship", UNDELIVERED, &[])?;
+        ensure!(left.trim() == "0|f", "the events of the preparation are not delivered: {left}");
         suite.seed(suite.plan.relationships[0])?;
         Ok(suite)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clock::Uuid;
 use failpoint::Point;
-use store::{Failure, Pool};
+use store::{Failure, Pool, Settings};
 use tokio::time::{Instant, timeout};
 
 use crate::Outbox;
@@ -31,6 +31,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const TOGETHER_MAX: i64 = 200;
 /// How long a delivery may take. More than one call takes at most, and less than the server lets the leader's transaction idle.
 const DELIVERY_MAX: Duration = Duration::from_secs(20);
+const _: () = assert!(DELIVERY_MAX.as_millis() < Settings::IDLE_IN_TRANSACTION_MIN_MS as u128);
 /// How often an event is refused before it is parked; with the pauses in between that is within two seconds.
 const TRIES_MAX: i64 = 5;
 /// How many bytes of a reason are kept.

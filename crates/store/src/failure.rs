@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::Position;
+use crate::{Position, measure};
 
 /// A statement, transaction or connection failed.
 #[derive(Debug, thiserror::Error)]
@@ -91,37 +91,53 @@ impl HasFailure for Failure {
 
 /// What the codes of PostgreSQL mean, by their beginning; the first that fits decides.
 const POSTGRES: &[(&str, Kind)] = &[
-    ("40001", Kind::Interfered),  // serialization failure
-    ("40P01", Kind::Interfered),  // deadlock
-    ("53100", Kind::Full),        // disk full
-    ("53", Kind::Unavailable),    // out of memory, too many connections, another limit
-    ("08", Kind::Unavailable),    // the connection broke
-    ("57P", Kind::Unavailable),   // shutting down, crashed, starting up, database dropped, session idle for too long
-    ("57014", Kind::Unavailable), // canceled by a timeout
-    ("55P03", Kind::Unavailable), // a lock could not be had in time
-    ("25P03", Kind::Unavailable), // the transaction was idle for too long
-    ("25006", Kind::Unavailable), // the server has become a standby, which only reads
-    ("58030", Kind::Unavailable), // reading or writing a file failed
+    ("40001", Kind::Interference),      // serialization failure
+    ("40P01", Kind::Interference),      // deadlock
+    ("53100", Kind::Full),              // disk full
+    ("53", Kind::Connection),           // out of memory, too many connections, another limit
+    ("08", Kind::Connection),           // the connection broke
+    ("57P", Kind::Connection), // shutting down, crashed, starting up, database dropped, session idle for too long
+    ("57014", Kind::StatementTimeout), // canceled by a timeout
+    ("55P03", Kind::LockTimeout), // a lock could not be had in time
+    ("25P03", Kind::IdleInTransaction), // the transaction was idle for too long
+    ("25006", Kind::Connection), // the server has become a standby, which only reads
+    ("58030", Kind::Connection), // reading or writing a file failed
 ];
 
 /// What the primary codes of SQLite mean: the low byte of an extended code.
 const SQLITE: &[(u32, Kind)] = &[
-    (5, Kind::Interfered),   // busy, also after a snapshot
-    (6, Kind::Interfered),   // a table is locked
-    (10, Kind::Unavailable), // reading or writing the file failed
+    (5, Kind::Interference), // busy, also after a snapshot
+    (6, Kind::Interference), // a table is locked
+    (10, Kind::Connection),  // reading or writing the file failed
     (13, Kind::Full),        // the disk, or the limit of pages
-    (14, Kind::Unavailable), // the file cannot be opened
+    (14, Kind::Connection),  // the file cannot be opened
 ];
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Interfered,
-    Unavailable,
+    Interference,
+    StatementTimeout,
+    LockTimeout,
+    IdleInTransaction,
+    Connection,
     Full,
-    Statement,
+    Other,
 }
 
 impl Kind {
+    /// In a word, for those who count them.
+    fn reason(self) -> &'static str {
+        match self {
+            Kind::Interference => "interference",
+            Kind::StatementTimeout => "statement_timeout",
+            Kind::LockTimeout => "lock_timeout",
+            Kind::IdleInTransaction => "idle_in_transaction",
+            Kind::Connection => "connection",
+            Kind::Full => "full",
+            Kind::Other => "other",
+        }
+    }
+
     fn of(code: &str) -> Kind {
         // Codes of PostgreSQL are five characters long; those of SQLite are numbers below that.
         let known = if code.len() == 5 {
@@ -130,15 +146,16 @@ impl Kind {
             let primary = code.parse::<u32>().ok().map(|code| code & 0xff);
             SQLITE.iter().find(|(known, _)| primary == Some(*known)).map(|(_, kind)| *kind)
         };
-        known.unwrap_or(Kind::Statement)
+        known.unwrap_or(Kind::Other)
     }
 }
 
+/// Counts it, too: this is where every failure of a database that somebody is told of comes by, of reads and of changes, once.
 impl From<sqlx::Error> for Failure {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum that may grow: all else is a defect of ours")]
     fn from(error: sqlx::Error) -> Failure {
         let kind = match &error {
-            sqlx::Error::Database(cause) => cause.code().map_or(Kind::Statement, |code| Kind::of(&code)),
+            sqlx::Error::Database(cause) => cause.code().map_or(Kind::Other, |code| Kind::of(&code)),
             // A server that crashes breaks off in the middle of a message, and of the beginning of a transaction.
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -146,14 +163,17 @@ impl From<sqlx::Error> for Failure {
             | sqlx::Error::BeginFailed
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Kind::Unavailable,
-            _ => Kind::Statement,
+            | sqlx::Error::WorkerCrashed => Kind::Connection,
+            _ => Kind::Other,
         };
+        measure::failed(kind.reason());
         match kind {
-            Kind::Interfered => Failure::Interfered(error),
-            Kind::Unavailable => Failure::Unavailable(error),
+            Kind::Interference => Failure::Interfered(error),
+            Kind::StatementTimeout | Kind::LockTimeout | Kind::IdleInTransaction | Kind::Connection => {
+                Failure::Unavailable(error)
+            }
             Kind::Full => Failure::Full(error),
-            Kind::Statement => Failure::Statement(error),
+            Kind::Other => Failure::Statement(error),
         }
     }
 }

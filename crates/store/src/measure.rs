@@ -11,8 +11,6 @@ use opentelemetry::{KeyValue, global};
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Postgres, Sqlite};
 
-use crate::Failure;
-
 /// Bounds of durations in seconds.
 const BOUNDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -23,6 +21,7 @@ struct Instruments {
     timeouts: Counter<u64>,
     duration: Histogram<f64>,
     retries: Counter<u64>,
+    failures: Counter<u64>,
     replica_reads: Counter<u64>,
 }
 
@@ -46,6 +45,7 @@ fn instruments() -> &'static Instruments {
             ),
             duration: seconds("mandate.transaction.duration", "How long transactions took, with all their tries."),
             retries: count("mandate.transaction.retries", "How often transactions were tried again.", "{retry}"),
+            failures: count("mandate.database.failures", "How often the database failed, and by what.", "{failure}"),
             replica_reads: count(
                 "mandate.replica.reads",
                 "Reads that the replica could serve, and whether it did.",
@@ -115,7 +115,7 @@ pub(crate) fn observe<DB: Database>(pool: &sqlx::Pool<DB>, name: &str, connectio
 }
 
 /// Takes a connection, and measures the wait for it.
-pub(crate) async fn acquire<DB: Named>(pool: &sqlx::Pool<DB>) -> Result<PoolConnection<DB>, Failure> {
+pub(crate) async fn acquire<DB: Named>(pool: &sqlx::Pool<DB>) -> Result<PoolConnection<DB>, sqlx::Error> {
     let begun = Instant::now();
     let acquired = pool.acquire().await;
     let attributes = [KeyValue::new(POOL_NAME, name(pool))];
@@ -124,7 +124,7 @@ pub(crate) async fn acquire<DB: Named>(pool: &sqlx::Pool<DB>) -> Result<PoolConn
         Err(sqlx::Error::PoolTimedOut) => instruments().timeouts.add(1, &attributes),
         Err(_) => {}
     }
-    Ok(acquired?)
+    acquired
 }
 
 /// How a transaction ended.
@@ -150,6 +150,10 @@ pub(crate) fn ended(transaction: &'static str, outcome: Outcome, begun: Instant)
 pub(crate) fn retried(transaction: &'static str, reason: &'static str) {
     let attributes = [KeyValue::new("transaction", transaction), KeyValue::new("reason", reason)];
     instruments().retries.add(1, &attributes);
+}
+
+pub(crate) fn failed(reason: &'static str) {
+    instruments().failures.add(1, &[KeyValue::new("reason", reason)]);
 }
 
 pub(crate) fn replica_read(outcome: &'static str) {

@@ -183,12 +183,6 @@ enum Unfit {
     Unreachable(String),
 }
 
-impl From<Failure> for Unfit {
-    fn from(failure: Failure) -> Unfit {
-        Unfit::Unreachable(root_cause(&failure))
-    }
-}
-
 impl From<sqlx::Error> for Unfit {
     fn from(error: sqlx::Error) -> Unfit {
         Unfit::Unreachable(root_cause(&error))

@@ -30,7 +30,10 @@ pub struct Settings {
     /// How long a statement of PostgreSQL waits for a lock, in milliseconds, 10 to 60 000. Default: 3000.
     #[serde(default = "lock_max_ms")]
     pub lock_max_ms: u64,
-    /// How long PostgreSQL keeps a transaction in which nothing happens, in milliseconds, 1000 to 600 000. Default: 60 000.
+    /// How long PostgreSQL keeps a transaction in which nothing happens, in milliseconds, 30 000 to 600 000. Default: 60 000.
+    ///
+    /// The relay of the outbox leads by such a transaction while it delivers, which takes up to 20 seconds: with less, a slow
+    /// delivery would lose the lead, and another replica would deliver the same events at the same time.
     #[serde(default = "idle_in_transaction_max_ms")]
     pub idle_in_transaction_max_ms: u64,
     /// Pages that a SQLite file has at most, 4096 bytes each; more are refused as a full disk refuses them. A file that has more
@@ -70,6 +73,9 @@ pub struct Unusable {
 }
 
 impl Settings {
+    /// The least that `idle_in_transaction_max_ms` may be. Who leads by an open transaction is done with anything in less.
+    pub const IDLE_IN_TRANSACTION_MIN_MS: u64 = 30_000;
+
     /// The database at this address, with every default.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Settings {
@@ -96,7 +102,12 @@ impl Settings {
             ("wait_max_ms", self.wait_max_ms, 10, 60_000),
             ("statement_max_ms", self.statement_max_ms, 10, 60_000),
             ("lock_max_ms", self.lock_max_ms, 10, 60_000),
-            ("idle_in_transaction_max_ms", self.idle_in_transaction_max_ms, 1000, 600_000),
+            (
+                "idle_in_transaction_max_ms",
+                self.idle_in_transaction_max_ms,
+                Settings::IDLE_IN_TRANSACTION_MIN_MS,
+                600_000,
+            ),
             ("sqlite_pages_max", self.sqlite_pages_max.map_or(1, u64::from), 1, u64::from(u32::MAX)),
         ];
         for (key, value, least, most) in ranges {

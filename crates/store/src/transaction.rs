@@ -55,14 +55,11 @@ impl Tx {
 pub(crate) async fn begin<DB: Named>(
     connection: PoolConnection<DB>,
     statement: &'static str,
-) -> Result<Transaction<'static, DB>, Failure> {
+) -> Result<Transaction<'static, DB>, sqlx::Error> {
     #[expect(clippy::disallowed_methods, reason = "one round trip, which no shutdown need wait for")]
     let begun = tokio::spawn(Transaction::begin(connection, Some(statement.into_sql_str())));
-    match begun.await {
-        Ok(begun) => Ok(begun?),
-        // The runtime ends, and with it whoever asked.
-        Err(_) => Err(Failure::from(sqlx::Error::PoolClosed)),
-    }
+    // No answer: the runtime ends, and with it whoever asked.
+    begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
 }
 
 /// Begins a transaction on PostgreSQL that stays open for as long as its holder likes, for a lock that dies with it.
@@ -70,7 +67,7 @@ pub(crate) async fn begin<DB: Named>(
 /// # Errors
 /// [`Failure::Unavailable`] when no connection can be had.
 pub async fn hold(pool: &sqlx::PgPool) -> Result<Transaction<'static, Postgres>, Failure> {
-    begin(measure::acquire(pool).await?, CHANGE_POSTGRES).await
+    Ok(begin(measure::acquire(pool).await?, CHANGE_POSTGRES).await?)
 }
 
 /// Begins a transaction that only reads, in which all statements see the same moment.

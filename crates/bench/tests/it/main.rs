@@ -15,6 +15,10 @@ async fn everything_can_be_measured() {
         let rate = line["sample"]["rate"].as_f64();
         assert!(rate.is_some_and(|rate| rate > 0.0), "nothing was answered: {line}");
     }
+    let (begin, _) = report.text().split_once("\n\n").expect("it begins with what was measured");
+    assert!(begin.contains(", commit ") && begin.contains(" build."), "{begin}");
+    // Of so few rows only these are sure to need another page.
+    assert!(report.text().lines().any(|line| line.starts_with("| outbox_delivered |")), "events weigh nothing");
     let titles: Vec<&str> = report.text().lines().filter(|line| line.starts_with("### ")).collect();
     assert_eq!(titles.len(), 6, "{titles:?}");
 }

@@ -12,7 +12,13 @@ const TYPES: &[(&str, &str)] =
     &[("UUID", "BLOB"), ("BYTEA", "BLOB"), ("BIGINT", "INTEGER"), ("BOOLEAN", "INTEGER"), ("JSONB", "TEXT")];
 
 /// The tables that `outbox` works on, wherever they are.
-const SHARED_TABLES: &[&str] = &["requests", "change_order", "outbox", "outbox_parked", "outbox_delivered"];
+const SHARED_TABLES: &[&str] = &["requests", "change_order", "outbox", "outbox_parked", "outbox_delivered", TIMERS];
+
+/// The one of them that only services have in which something happens by itself.
+const TIMERS: &str = "timers";
+
+/// How a migration begins that takes away what the version before no longer uses; what follows says since which version.
+const CONTRACT: &str = "-- contract: ";
 
 /// A statement of a migration.
 #[derive(Clone)]
@@ -66,6 +72,37 @@ impl Statement {
     fn table(&self) -> Option<&str> {
         let altered = || self.text.strip_prefix("ALTER TABLE ")?.split(' ').next();
         self.makes_table().or_else(|| self.makes_index()).map(|(table, _)| table).or_else(altered)
+    }
+
+    /// What the version before cannot live with in it, when these are the tables that version knows.
+    fn breaks(&self, older: &BTreeSet<String>) -> Option<&'static str> {
+        let text = self.text.to_uppercase();
+        if text.starts_with("DROP ") {
+            return Some("the version before may use what this drops");
+        }
+        if text.contains(" RENAME ") {
+            return Some("the version before knows this by its old name");
+        }
+        if text.starts_with("CREATE UNIQUE ") && self.table().is_some_and(|table| older.contains(table)) {
+            return Some("the version before may write what this index refuses");
+        }
+        let (_, actions) = text.strip_prefix("ALTER TABLE ")?.split_once(' ')?;
+        split_outside_parentheses(actions).into_iter().find_map(|action| {
+            let has = |words: &str| format!(" {action} ").contains(&format!(" {words} "));
+            let is = |word: &str| action.split(' ').next() == Some(word);
+            if is("DROP") || is("ALTER") && has("DROP DEFAULT") {
+                return Some("the version before may use what this drops");
+            }
+            if is("ALTER") && has("TYPE") {
+                return Some("the version before reads and writes the old type");
+            }
+            let demands = is("ALTER") && has("SET NOT NULL") || is("ADD") && has("NOT NULL") && !has("DEFAULT");
+            if demands {
+                return Some("the version before writes rows without it: give it a default, or let it be NULL");
+            }
+            let constrains = ["CONSTRAINT", "UNIQUE", "CHECK", "FOREIGN", "PRIMARY"].into_iter().any(has);
+            (is("ADD") && constrains).then_some("the version before may write what this constraint refuses")
+        })
     }
 
     /// As SQLite would have it.
@@ -247,6 +284,9 @@ fn the_tables_of_outbox_are_the_same_in_every_service() {
         for folder in folders() {
             let own = shared(&folder, engine);
             let Some(first) = own.first() else { continue };
+            let is_timers = |statement: &&Statement| statement.table() == Some(TIMERS);
+            let has_timers = own.iter().any(|statement| is_timers(&statement));
+            let model: Vec<&Statement> = model.iter().filter(|model| has_timers || !is_timers(model)).collect();
             for (model, own) in model.iter().zip(&own) {
                 if model.text != own.text {
                     let sentence =
@@ -266,6 +306,66 @@ fn the_tables_of_outbox_are_the_same_in_every_service() {
 fn shared(folder: &str, engine: &str) -> Vec<Statement> {
     let about_shared = |statement: &Statement| statement.table().is_some_and(|table| SHARED_TABLES.contains(&table));
     statements_of(folder, engine).into_iter().filter(about_shared).collect()
+}
+
+#[test]
+fn a_migration_is_one_that_the_version_before_can_live_with() {
+    let mut broken = Broken::default();
+    for folder in folders_with_shared_tables() {
+        for engine in ["postgres", "sqlite"] {
+            let mut older = BTreeSet::new();
+            for name in checkout::names(&format!("{folder}/{engine}")) {
+                let path = format!("{folder}/{engine}/{name}");
+                let text = checkout::text(&path);
+                let since = text.lines().next().and_then(|line| line.strip_prefix(CONTRACT));
+                let statements = Statement::all_of(&path);
+                // The first has no version before it.
+                if !name.starts_with("0001_") && since.is_none_or(|since| since.trim().is_empty()) {
+                    for (statement, problem) in statements.iter().filter_map(|each| Some((each, each.breaks(&older)?)))
+                    {
+                        let sentence =
+                            format!("{problem}. If it does not, begin the file with `{CONTRACT}<since which version>`");
+                        broken.at(&path, statement.line, sentence);
+                    }
+                }
+                older.extend(statements.iter().filter_map(Statement::makes_table).map(|(table, _)| table.to_owned()));
+            }
+        }
+    }
+    broken.none();
+}
+
+#[test]
+fn what_the_version_before_cannot_live_with_is_recognized() {
+    let older = BTreeSet::from(["t".to_owned()]);
+    let breaks = |text: &str| {
+        let statement = Statement { path: "x.sql".to_owned(), line: 1, text: text.to_owned() };
+        statement.breaks(&older).is_some()
+    };
+    for text in [
+        "DROP TABLE t",
+        "DROP INDEX t_by_a",
+        "ALTER TABLE t DROP COLUMN a",
+        "ALTER TABLE t RENAME COLUMN a TO b",
+        "ALTER INDEX t_by_a RENAME TO t_by_b",
+        "ALTER TABLE t ALTER COLUMN a TYPE BIGINT",
+        "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+        "ALTER TABLE t ALTER COLUMN a DROP DEFAULT",
+        "ALTER TABLE t ADD COLUMN b BIGINT, ADD COLUMN c BIGINT NOT NULL",
+        "ALTER TABLE t ADD CONSTRAINT one UNIQUE (a)",
+        "CREATE UNIQUE INDEX t_by_a ON t (a)",
+    ] {
+        assert!(breaks(text), "{text}");
+    }
+    for text in [
+        "CREATE TABLE u ( a BIGINT NOT NULL )",
+        "CREATE UNIQUE INDEX u_by_a ON u (a)",
+        "CREATE INDEX t_by_a ON t (a)",
+        "ALTER TABLE t ADD COLUMN type TEXT",
+        "ALTER TABLE t ADD COLUMN b BIGINT NOT NULL DEFAULT 0",
+    ] {
+        assert!(!breaks(text), "{text}");
+    }
 }
 
 #[test]

@@ -100,6 +100,21 @@ fn no_code_names_a_cloud() {
 }
 
 #[test]
+fn the_map_shows_every_package_and_every_document() {
+    let readme = checkout::text("README.md");
+    let packages = ["crates", "services"].map(|folder| (folder, checkout::names(folder)));
+    let packages = packages.iter().flat_map(|(folder, names)| names.iter().map(move |name| format!("{folder}/{name}")));
+    let mut broken = Broken::default();
+    for path in packages.chain(checkout::files(&["docs"], ".md")) {
+        if !readme.contains(&format!("`{path}`")) {
+            let line = checkout::line_of(&readme, "## The map");
+            broken.at("README.md", line, format!("say in the map what is in {path}"));
+        }
+    }
+    broken.none();
+}
+
+#[test]
 fn names_say_what_is_inside() {
     let mut broken = Broken::default();
     for path in checkout::files(&["crates", "services"], ".rs") {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use store::{Failure, Pool, Settings, Tx, Work, on};
 use testkit::Database;
 
+use crate::measure::value;
 use crate::{Note, pool, pool_with};
 
 testkit::on_both!(a_call_that_finds_no_free_connection_is_refused_in_time);
@@ -19,7 +20,7 @@ fn settings_out_of_range_are_named_with_the_range() {
         ("wait_max_ms", Settings { wait_max_ms: 0, ..postgres.clone() }),
         ("statement_max_ms", Settings { statement_max_ms: 60_001, ..postgres.clone() }),
         ("lock_max_ms", Settings { lock_max_ms: 9, ..postgres.clone() }),
-        ("idle_in_transaction_max_ms", Settings { idle_in_transaction_max_ms: 999, ..postgres.clone() }),
+        ("idle_in_transaction_max_ms", Settings { idle_in_transaction_max_ms: 20_000, ..postgres.clone() }),
         ("sqlite_pages_max", Settings { sqlite_pages_max: Some(0), ..postgres.clone() }),
     ] {
         let unusable = broken.check(3).unwrap_err();
@@ -94,13 +95,51 @@ impl Work for Slow {
 }
 
 #[test]
-fn a_statement_that_takes_too_long_is_ended_and_told_as_unavailable() {
+fn a_statement_that_takes_too_long_is_ended_told_as_unavailable_and_counted() {
     testkit::database::on_postgres(async |database| {
         let settings = Settings { statement_max_ms: 50, ..Settings::new(database.url()) };
         let pool = pool_with(&settings).await;
+        let before = value("mandate.database.failures reason=statement_timeout");
         let ended = store::transaction(&pool, &Slow).await.unwrap_err();
         assert_eq!(ended.unavailable(), Some("does not answer"), "{ended:?}");
+        let ended = Slow.run(&mut store::read(&pool).await.unwrap()).await.unwrap_err();
+        assert_eq!(ended.unavailable(), Some("does not answer"), "a read is bounded as well: {ended:?}");
+        // No other test of this process lets a statement take too long.
+        assert_eq!(value("mandate.database.failures reason=statement_timeout"), before + 2);
     });
+}
+
+#[test]
+fn a_lock_that_cannot_be_had_in_time_is_told_as_unavailable_and_counted() {
+    testkit::database::on_postgres(async |database| {
+        let settings = Settings { lock_max_ms: 50, ..Settings::new(database.url()) };
+        let pool = pool_with(&settings).await;
+        let before = value("mandate.database.failures reason=lock_timeout");
+        let mut held = store::read(&pool).await.unwrap();
+        let Tx::Postgres(holder) = &mut held else { panic!("it is PostgreSQL") };
+        sqlx::query("LOCK TABLE note IN ACCESS SHARE MODE").execute(&mut **holder).await.unwrap();
+        let refused = store::transaction(&pool, &Alone).await.unwrap_err();
+        assert_eq!(refused.unavailable(), Some("does not answer"), "{refused:?}");
+        // No other test of this process waits for a lock for too long.
+        assert_eq!(value("mandate.database.failures reason=lock_timeout"), before + 1);
+        drop(held);
+        store::transaction(&pool, &Alone).await.unwrap();
+    });
+}
+
+/// Wants the notes for itself.
+struct Alone;
+
+impl Work for Alone {
+    const NAME: &'static str = "alone";
+    type Answer = ();
+    type Error = Failure;
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), Failure> {
+        let Tx::Postgres(tx) = tx else { panic!("it is PostgreSQL") };
+        sqlx::query("LOCK TABLE note IN ACCESS EXCLUSIVE MODE").execute(&mut **tx).await?;
+        Ok(())
+    }
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub(crate) struct Mutation {
     pub(crate) guard: Guard,
     /// What comes of a second call without a request id.
     pub(crate) again: Again,
-    /// The types of the events that it emits: in the feed of the customer, or, of links, in that of the partner.
-    pub(crate) events: &'static [&'static str],
+    /// What the history tells of it.
+    pub(crate) events: Events,
 }
 
 /// Who calls.
@@ -77,6 +77,27 @@ pub(crate) enum Again {
     Refused(Reason),
 }
 
+/// What the history tells of a change.
+#[derive(Debug)]
+pub(crate) enum Events {
+    /// Events of these types: in the feed of the customer, or, of links, in that of the partner.
+    Told(&'static [&'static str]),
+    /// Nothing, for this reason.
+    None(&'static str),
+}
+
+impl Events {
+    /// The types of what is told.
+    pub(crate) fn types(&self) -> &'static [&'static str] {
+        match self {
+            Events::Told(types) => types,
+            Events::None(_) => &[],
+        }
+    }
+}
+
+const DIRECTORY: Events = Events::None("the operator's record; no state between partner and customer changes");
+const FACTS: Events = Events::None("facts from elsewhere");
 const RELATIONSHIP: Repeat = Repeat::RequestId("relationship");
 const INVITATION: Repeat = Repeat::RequestId("invitation");
 const CREATES: Guard = Guard::Nothing("it creates the resource: that it exists is the refusal");
@@ -102,7 +123,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: ACCEPTS,
         again: Again::Nothing,
-        events: &["relationship.established", "delegation.granted"],
+        events: Events::Told(&["relationship.established", "delegation.granted"]),
     },
     Mutation {
         path: "/mandate.invitation.v1.InvitationService/DisableInvitationLink",
@@ -112,7 +133,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: INVITATION,
         guard: link("etag"),
         again: Again::Nothing,
-        events: &["invitationLink.disabled"],
+        events: Events::Told(&["invitationLink.disabled"]),
     },
     Mutation {
         path: "/mandate.invitation.v1.InvitationService/RotateInvitationLink",
@@ -122,7 +143,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: INVITATION,
         guard: link("etag"),
         again: Again::Changes,
-        events: &["invitationLink.rotated"],
+        events: Events::Told(&["invitationLink.rotated"]),
     },
     Mutation {
         path: "/mandate.notification.v1.IngestService/IngestEvents",
@@ -132,7 +153,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: Repeat::Otherwise("each event has an id of its own, and is kept once however it comes"),
         guard: Guard::Nothing("feeds only grow"),
         again: Again::Nothing,
-        events: &["subscription.renewed"],
+        events: Events::Told(&["subscription.renewed"]),
     },
     Mutation {
         path: "/mandate.relationship.v1.DelegationService/ReassignDelegation",
@@ -142,7 +163,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: delegation("etag"),
         again: Again::Refused(Reason::DelegationNotActive),
-        events: &["delegation.reassigned", "delegation.granted"],
+        events: Events::Told(&["delegation.reassigned", "delegation.granted"]),
     },
     Mutation {
         path: "/mandate.relationship.v1.DelegationService/RemoveDelegation",
@@ -152,7 +173,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: delegation("etag"),
         again: Again::Refused(Reason::DelegationNotActive),
-        events: &["delegation.removedByCustomer"],
+        events: Events::Told(&["delegation.removedByCustomer"]),
     },
     Mutation {
         path: "/mandate.relationship.v1.DirectoryService/CreateCustomer",
@@ -162,7 +183,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: CREATES,
         again: Again::Refused(Reason::ResourceExists),
-        events: &[],
+        events: DIRECTORY,
     },
     Mutation {
         path: "/mandate.relationship.v1.DirectoryService/CreatePartner",
@@ -172,7 +193,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: CREATES,
         again: Again::Refused(Reason::ResourceExists),
-        events: &[],
+        events: DIRECTORY,
     },
     Mutation {
         path: "/mandate.relationship.v1.DirectoryService/CreateUser",
@@ -182,7 +203,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: CREATES,
         again: Again::Refused(Reason::ResourceExists),
-        events: &[],
+        events: DIRECTORY,
     },
     Mutation {
         path: "/mandate.relationship.v1.DirectoryService/UpdateCustomer",
@@ -192,7 +213,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: Guard::Etag { field: "customer.etag", read: "/mandate.relationship.v1.DirectoryService/GetCustomer" },
         again: Again::Changes,
-        events: &[],
+        events: DIRECTORY,
     },
     Mutation {
         path: "/mandate.relationship.v1.DirectoryService/UpdatePartner",
@@ -202,7 +223,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: Guard::Etag { field: "partner.etag", read: "/mandate.relationship.v1.DirectoryService/GetPartner" },
         again: Again::Changes,
-        events: &[],
+        events: DIRECTORY,
     },
     Mutation {
         path: "/mandate.relationship.v1.EstablishmentService/Establish",
@@ -212,7 +233,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         repeat: RELATIONSHIP,
         guard: ACCEPTS,
         again: Again::Nothing,
-        events: &["relationship.established", "delegation.granted"],
+        events: Events::Told(&["relationship.established", "delegation.granted"]),
     },
     Mutation {
         path: "/mandate.relationship.v1.SubscriptionService/UpdateSubscription",
@@ -225,7 +246,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
             read: "/mandate.relationship.v1.SubscriptionService/GetSubscription",
         },
         again: Again::Changes,
-        events: &[],
+        events: FACTS,
     },
 ];
 
@@ -286,6 +307,16 @@ fn every_change_of_the_contract_is_proved() {
         wrong.push(format!("{HERE}: the contract has no {}: take its entry out", mutation.path));
     }
     assert!(wrong.is_empty(), "\n\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn every_change_is_told_by_events_or_says_why_not() {
+    let says_nothing = |mutation: &&Mutation| match mutation.events {
+        Events::Told(types) => types.is_empty(),
+        Events::None(why) => why.is_empty(),
+    };
+    let wrong: Vec<&str> = MUTATIONS.iter().filter(says_nothing).map(|mutation| mutation.path).collect();
+    assert!(wrong.is_empty(), "{HERE}: name the events of these, or say in Events::None why there are none: {wrong:?}");
 }
 
 /// Where a request holds an etag: beside the name, or in the resource.

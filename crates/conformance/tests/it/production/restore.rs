@@ -2,9 +2,12 @@
 //! the history misses or has too much is seen and mended as `docs/operations.md` says.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
 
 use api::relationship::{DelegationState, RemoveDelegationRequest};
 use tempfile::TempDir;
+use testkit::postgres::{Durability, Server, programs};
 use testkit::process::{Process, run};
 use testkit::site::SERVICES;
 use tonic::transport::Channel;
@@ -85,6 +88,25 @@ impl Place {
     async fn start() -> Place {
         let site = Site::new(None);
         let (instance, processes) = site.running("public").await;
+        Place::of(site, instance, processes)
+    }
+
+    /// With its databases on this server.
+    async fn start_on(server: &Server) -> Place {
+        let site = Site::new(None);
+        let mut instance = site.instance("public").await;
+        for service in SERVICES {
+            let database = testkit::database::postgres_of(server).await.expect("it makes databases");
+            instance.databases.insert(service, database);
+            let migrated = site.run(&instance, service, "migrate");
+            assert_eq!(migrated.code(), 0, "{migrated:?}");
+        }
+        let mut place = Place::of(site, instance, BTreeMap::new());
+        place.serve();
+        place
+    }
+
+    fn of(site: Site, instance: Instance, processes: BTreeMap<&'static str, Process>) -> Place {
         let (gateway, channel) = site.gateway(&[&instance]);
         let dumps = TempDir::new().expect("room for a folder");
         Place { site, instance, processes, _gateway: gateway, channel, dumps }
@@ -94,12 +116,16 @@ impl Place {
         dump::dump(&self.instance.databases[service], &self.dumps.path().join(service));
     }
 
-    /// Stops all services, and gives each what was dumped of it.
-    async fn restore(&mut self) {
+    fn stop(&mut self) {
         for (service, process) in std::mem::take(&mut self.processes) {
             let ended = process.terminated();
             assert_eq!(ended.code(), 0, "{service}: {ended:?}");
         }
+    }
+
+    /// Stops all services, and gives each what was dumped of it.
+    async fn restore(&mut self) {
+        self.stop();
         for service in SERVICES {
             let restored = dump::restore(&self.dumps.path().join(service)).await;
             self.instance.databases.insert(service, restored);
@@ -137,6 +163,78 @@ async fn databases_restored_from_one_moment_on_postgresql_agree_and_go_on() {
     confirm(&scene, &ada, &load.end().await).await;
 }
 
+/// What a program of PostgreSQL says, once it has done what it was told.
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("PostgreSQL brings it");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it talks UTF-8")
+}
+
+/// A server that archives its log in `archive`, beside its data.
+fn archiving() -> Server {
+    let programs = programs().expect("cargo xtask test names the folder");
+    let mut server = Server::start(&programs, Durability::None).expect("a server starts");
+    let archive = server.folder().join("archive").display().to_string();
+    let make = format!(
+        "ALTER SYSTEM SET archive_command = 'mkdir -p {archive} && test ! -f {archive}/%f && cp %p {archive}/%f'"
+    );
+    for setting in ["ALTER SYSTEM SET archive_mode = on", &make] {
+        said(server.program("psql").args(["--no-psqlrc", "--dbname", "postgres", "--command", setting]));
+    }
+    server.stop().expect("it can be told");
+    server.start_again().expect("it comes back");
+    server
+}
+
+/// Starts the server from its base backup, and lets it go through the archive until this time.
+fn restore_to(server: &mut Server, time: &str) {
+    server.stop().expect("it can be told");
+    let (data, archive) = (server.folder().join("data"), server.folder().join("archive"));
+    fs::remove_dir_all(&data).expect("what was lost");
+    fs::rename(server.folder().join("base"), &data).expect("what was kept");
+    let settings = format!(
+        "restore_command = 'cp {}/%f %p'\nrecovery_target_time = '{time}'\nrecovery_target_action = 'promote'\n",
+        archive.display()
+    );
+    // What ALTER SYSTEM has set is read last, so these go behind it.
+    let file = data.join("postgresql.auto.conf");
+    let before = fs::read_to_string(&file).expect("the backup has it");
+    fs::write(&file, before + &settings).expect("it can be written");
+    fs::write(data.join("recovery.signal"), "").expect("it can be written");
+    server.start_again().expect("it comes back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_restored_to_a_time_has_all_that_was_acknowledged_until_then_and_nothing_later() {
+    let mut server = archiving();
+    let mut place = Place::start_on(&server).await;
+    let (scene, ada, ledgers) = populated(&place.instance, &place.channel, CUSTOMERS).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    let base = server.folder().join("base");
+    said(server.program("pg_basebackup").arg("--checkpoint=fast").arg("--pgdata").arg(base));
+    load.more(BETWEEN).await;
+    let ledgers = load.end().await;
+    confirm(&scene, &ada, &ledgers).await;
+    let acknowledged: Vec<usize> = ledgers.iter().map(Ledger::len).collect();
+    let now =
+        ["--no-psqlrc", "--tuples-only", "--no-align", "--dbname", "postgres", "--command", "SELECT clock_timestamp()"];
+    let time = said(server.program("psql").args(now));
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    let ledgers = load.end().await;
+
+    place.stop();
+    restore_to(&mut server, time.trim());
+    place.serve();
+    let ledgers = rewound(ledgers, &acknowledged).await;
+    assert_eq!(ledgers.iter().map(Ledger::len).collect::<Vec<_>>(), acknowledged, "that moment, and nothing later");
+    confirm(&scene, &ada, &ledgers).await;
+    let mut load = Load::begin(&scene, ledgers);
+    load.more(BETWEEN).await;
+    confirm(&scene, &ada, &load.end().await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_older_than_the_state_is_told_again_what_it_missed_and_keeps_it_once() {
     let mut place = Place::start().await;
@@ -152,9 +250,11 @@ async fn a_history_older_than_the_state_is_told_again_what_it_missed_and_keeps_i
     let ledgers = load.end().await;
 
     place.restore().await;
-    let file = place.site.configure(&place.instance, "relationship").display().to_string();
-    let told = run("relationship", ["outbox", "redeliver", "--since", "2000-01-01T00:00:00Z", "--config", &file]);
-    assert_eq!(told.code(), 0, "{told:?}");
+    for service in ["relationship", "invitation"] {
+        let file = place.site.configure(&place.instance, service).display().to_string();
+        let told = run(service, ["outbox", "redeliver", "--since", "2000-01-01T00:00:00Z", "--config", &file]);
+        assert_eq!(told.code(), 0, "{service}: {told:?}");
+    }
     place.serve();
     let ledgers = rewound(ledgers, &acknowledged).await;
     confirm(&scene, &ada, &ledgers).await;
