@@ -13,6 +13,10 @@ use crate::client::{Actor, CUSTOMERS, Client, PARTNERS};
 use crate::history::Outcome;
 use crate::random::Random;
 use crate::round::Removals;
+use tenants::{consent, new_customer, new_partner};
+
+mod part;
+pub mod tenants;
 
 /// A kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +27,10 @@ pub enum Kind {
     Remove,
     /// `ReassignDelegation`
     Reassign,
+    /// `RequestTermination`, at once or by a notice longer than any round.
+    Terminate,
+    /// `CancelTermination`
+    CancelTermination,
     /// `RotateInvitationLink`
     RotateLink,
     /// `DisableInvitationLink`
@@ -49,10 +57,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every change.
-    pub const CHANGES: [Kind; 11] = [
+    pub const CHANGES: [Kind; 13] = [
         Kind::Accept,
         Kind::Remove,
         Kind::Reassign,
+        Kind::Terminate,
+        Kind::CancelTermination,
         Kind::RotateLink,
         Kind::DisableLink,
         Kind::UpdateSubscription,
@@ -70,6 +80,8 @@ impl Kind {
             Kind::Accept => "/mandate.invitation.v1.InvitationService/AcceptInvitation",
             Kind::Remove => "/mandate.relationship.v1.DelegationService/RemoveDelegation",
             Kind::Reassign => "/mandate.relationship.v1.DelegationService/ReassignDelegation",
+            Kind::Terminate => "/mandate.relationship.v1.RelationshipService/RequestTermination",
+            Kind::CancelTermination => "/mandate.relationship.v1.RelationshipService/CancelTermination",
             Kind::RotateLink => "/mandate.invitation.v1.InvitationService/RotateInvitationLink",
             Kind::DisableLink => "/mandate.invitation.v1.InvitationService/DisableInvitationLink",
             Kind::UpdateSubscription => "/mandate.relationship.v1.SubscriptionService/UpdateSubscription",
@@ -106,6 +118,10 @@ impl Kind {
                 Reason::ResourceExists,
                 Reason::FieldInvalid,
             ],
+            Kind::Terminate => &[Reason::RelationshipNotActive, Reason::EtagMismatch, Reason::TerminationBlocked],
+            Kind::CancelTermination => {
+                &[Reason::RelationshipNotTerminating, Reason::EtagMismatch, Reason::TerminationOfOtherSide]
+            }
             Kind::RotateLink | Kind::DisableLink | Kind::UpdateSubscription => &[Reason::EtagMismatch],
             Kind::CreatePartner | Kind::CreateCustomer | Kind::CreateUser => &[Reason::ResourceExists],
             Kind::UpdatePartner | Kind::UpdateCustomer => &[Reason::EtagMismatch],
@@ -118,9 +134,11 @@ impl Kind {
     /// The next kind: those that meet most come most.
     pub fn next(random: &mut Random) -> Kind {
         match random.below(100) {
-            0..28 => Kind::Accept,
-            28..42 => Kind::Remove,
-            42..54 => Kind::Reassign,
+            0..26 => Kind::Accept,
+            26..38 => Kind::Remove,
+            38..47 => Kind::Reassign,
+            47..51 => Kind::Terminate,
+            51..54 => Kind::CancelTermination,
             54..58 => Kind::RotateLink,
             58..60 => Kind::DisableLink,
             60..66 => Kind::UpdateSubscription,
@@ -170,6 +188,7 @@ impl Doer<'_> {
         match kind {
             Kind::Accept => self.accept(random).await,
             Kind::Remove | Kind::Reassign => self.end(kind, random).await,
+            Kind::Terminate | Kind::CancelTermination => self.part(kind, random).await,
             Kind::RotateLink | Kind::DisableLink => self.link(kind, random).await,
             Kind::UpdateSubscription => self.subscription(random).await,
             Kind::CreatePartner | Kind::CreateCustomer | Kind::CreateUser => self.create(kind, random).await,
@@ -316,6 +335,8 @@ impl Doer<'_> {
             | Kind::Accept
             | Kind::Remove
             | Kind::Reassign
+            | Kind::Terminate
+            | Kind::CancelTermination
             | Kind::RotateLink
             | Kind::DisableLink
             | Kind::UpdateSubscription
@@ -413,57 +434,6 @@ impl Doer<'_> {
         let request = wire::ListPartnerCustomersRequest { parent, ..Default::default() };
         let _kept: Option<wire::ListPartnerCustomersResponse> =
             self.client.read(Actor::Agent(partner), LIST_CUSTOMERS, &request).await;
-    }
-}
-
-/// A partner that may act.
-#[must_use]
-pub fn new_partner(
-    policy: &Policy,
-    id: String,
-    display_name: String,
-    request_id: String,
-) -> wire::CreatePartnerRequest {
-    let partner = wire::Partner {
-        display_name,
-        country: country(policy),
-        signed_contract: policy.partner_contract.id.clone(),
-        ..Default::default()
-    };
-    wire::CreatePartnerRequest { partner_id: id, partner: Some(partner), request_id }
-}
-
-/// A customer that such partners may meet.
-#[must_use]
-pub fn new_customer(
-    policy: &Policy,
-    id: String,
-    display_name: String,
-    request_id: String,
-) -> wire::CreateCustomerRequest {
-    let customer = wire::Customer { display_name, country: country(policy), ..Default::default() };
-    wire::CreateCustomerRequest { customer_id: id, customer: Some(customer), request_id }
-}
-
-fn country(policy: &Policy) -> String {
-    let served = policy.region.countries.as_ref().and_then(|countries| countries.first());
-    served.map_or("IT", |country| country.as_str()).to_owned()
-}
-
-/// Consent to an agreement, dated when it is taken.
-#[must_use]
-pub fn consent(agreement: &str, version: &str) -> wire::AgreementConsent {
-    let signer = wire::Signer {
-        first_name: "Gwen".to_owned(),
-        last_name: "Sample".to_owned(),
-        email: "gwen@customer.example".to_owned(),
-        phone: String::new(),
-    };
-    wire::AgreementConsent {
-        agreement: agreement.to_owned(),
-        version: version.to_owned(),
-        signer: Some(signer),
-        accept_time: None,
     }
 }
 

@@ -16,7 +16,8 @@ use crate::client::{Actor, CUSTOMERS, Client, PARTNERS, Scene, customer_id, part
 use crate::cluster::Cluster;
 use crate::fault::{self, Counts};
 use crate::history::{Call, History, Outcome};
-use crate::operation::{Doer, Kind, Operation, new_customer, new_partner};
+use crate::operation::tenants::{new_customer, new_partner};
+use crate::operation::{Doer, Kind, Operation};
 use crate::random::Random;
 
 /// How long a round may take from its begin until all its clients are done.

@@ -1,7 +1,7 @@
 //! Whether one order of the changes explains everything: the order of each customer's feed, which must fit when each call was made,
 //! and in which each answer and each refusal must have been right at some moment while its call was under way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use api::invitation as links;
@@ -19,8 +19,8 @@ use crate::operation::Kind;
 /// What one customer's relationships come to at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct State {
-    /// Partners of relationships in force.
-    partners: BTreeSet<String>,
+    /// Relationships in force, by partner: their name, and whether notice was given.
+    partners: BTreeMap<String, (String, bool)>,
     /// Active delegations: by name, partner and service.
     active: BTreeMap<String, (String, String)>,
     /// Whether the agreement was accepted.
@@ -94,8 +94,11 @@ impl<'a> Moments<'a> {
         let Some(last) = self.states.last() else { return };
         let below = format!("{}/", self.customer);
         let mut state = State { agreed: last.agreed, ..State::default() };
-        for relationship in world.relationships.iter().filter(|it| it.name.starts_with(&below)) {
-            state.partners.insert(relationship.partner.clone());
+        let own = world.relationships.iter().filter(|it| it.name.starts_with(&below));
+        for relationship in own.filter(|it| it.state() != wire::RelationshipState::Terminated) {
+            let is_ending = relationship.state() == wire::RelationshipState::Terminating;
+            let bond = (relationship.name.clone(), is_ending);
+            state.partners.insert(relationship.partner.clone(), bond);
         }
         let held = world.delegations.iter().filter(|it| it.name.starts_with(&below));
         for held in held.filter(|held| held.state() == wire::DelegationState::Active) {
@@ -137,7 +140,7 @@ impl<'a> Moments<'a> {
                 let agreement_due = policy.required_agreement.is_some();
                 Box::new(move |state| {
                     let holds = |held: &wire::Delegation| state.active.contains_key(&held.name);
-                    state.partners.contains(&partner)
+                    state.partners.contains_key(&partner)
                         && answer.delegations.iter().all(holds)
                         && (state.agreed || !agreement_due)
                 })
@@ -156,6 +159,10 @@ impl<'a> Moments<'a> {
                 }
                 ended(refused, request.name, Some(request.to_partner))
             }
+            Kind::Terminate | Kind::CancelTermination => match parted(call, refused, &below)? {
+                Some(is_right) => is_right,
+                None => return Ok(None),
+            },
             Kind::CheckAccess => match self.checked(call, policy)? {
                 Some(is_right) => is_right,
                 None => return Ok(None),
@@ -222,7 +229,9 @@ fn ended(refused: &[String], name: String, to: Option<String>) -> Rightness {
         let is_active = state.active.contains_key(&name);
         match reason.as_deref() {
             Some("DELEGATION_NOT_ACTIVE" | "ETAG_MISMATCH") => !is_active,
-            Some("RELATIONSHIP_REQUIRED") => to.as_ref().is_some_and(|to| !state.partners.contains(to)),
+            Some("RELATIONSHIP_REQUIRED") => {
+                to.as_ref().is_some_and(|to| state.partners.get(to).is_none_or(|(_, is_ending)| *is_ending))
+            }
             // Refused for the partner itself, or for what it holds: nothing of the customer's to compare.
             Some(_) => true,
             // Its own event is one of the moments; before it, the delegation was active.
@@ -231,9 +240,35 @@ fn ended(refused: &[String], name: String, to: Option<String>) -> Rightness {
     })
 }
 
+/// What must be so for a termination or the cancelling of one that was answered, or was refused for this: that notice was given
+/// before, or not.
+fn parted(call: &Call, refused: &[String], below: &str) -> Result<Option<Rightness>> {
+    let was_ending = call.kind == Kind::CancelTermination;
+    let name = if was_ending {
+        wire::CancelTerminationRequest::decode(call.request.clone())?.name
+    } else {
+        wire::RequestTerminationRequest::decode(call.request.clone())?.name
+    };
+    if !name.starts_with(below) {
+        return Ok(None);
+    }
+    let reason = refused.first().cloned();
+    Ok(Some(Box::new(move |state| {
+        let bond = state.partners.values().find(|(bond, _)| *bond == name);
+        let fits = bond.is_some_and(|(_, is_ending)| *is_ending == was_ending);
+        match reason.as_deref() {
+            Some("RELATIONSHIP_NOT_ACTIVE" | "RELATIONSHIP_NOT_TERMINATING") => !fits,
+            Some("TERMINATION_BLOCKED" | "TERMINATION_OF_OTHER_SIDE") | None => fits,
+            // The etag is held against the versions.
+            Some(_) => true,
+        }
+    })))
+}
+
 fn window(event: &Event, told: &Told) -> Window {
     let etag = match event.after.as_ref().and_then(|after| after.resource.as_ref()) {
         Some(Resource::Delegation(after)) => after.etag.clone(),
+        Some(Resource::Relationship(after)) if event.r#type != "relationship.established" => after.etag.clone(),
         Some(Resource::Relationship(_) | Resource::AgreementAcceptance(_) | Resource::InvitationLink(_)) | None => {
             String::new()
         }
@@ -260,8 +295,29 @@ impl State {
         let after = event.after.as_ref().and_then(|after| after.resource.as_ref());
         match (event.r#type.as_str(), after) {
             ("relationship.established", Some(Resource::Relationship(after))) => {
-                if !self.partners.insert(after.partner.clone()) {
+                if self.partners.insert(after.partner.clone(), (after.name.clone(), false)).is_some() {
                     return Err(format!("{} had a relationship in force", after.partner));
+                }
+            }
+            (
+                "relationship.terminationRequested" | "relationship.terminationCancelled",
+                Some(Resource::Relationship(after)),
+            ) => {
+                let is_ending = after.state() == wire::RelationshipState::Terminating;
+                match self.partners.get_mut(&after.partner) {
+                    Some((name, was_ending)) if *name == after.name && *was_ending != is_ending => {
+                        *was_ending = is_ending;
+                    }
+                    Some(_) | None => return Err("it was not in force, or was so already".to_owned()),
+                }
+            }
+            ("relationship.terminated", Some(Resource::Relationship(after))) => {
+                let below = format!("{}/", after.name);
+                if self.active.keys().any(|held| held.starts_with(&below)) {
+                    return Err("a delegation on it was active".to_owned());
+                }
+                if self.partners.remove(&after.partner).is_none_or(|(name, _)| name != after.name) {
+                    return Err("it was not in force".to_owned());
                 }
             }
             ("agreement.accepted", Some(_)) => {
@@ -278,12 +334,15 @@ impl State {
                 if let Some((partner, service)) = holder {
                     return Err(format!("{partner} held {service}"));
                 }
-                if !self.partners.contains(&after.partner) {
+                if !self.partners.contains_key(&after.partner) {
                     return Err(format!("{} had no relationship", after.partner));
                 }
                 self.active.insert(after.name.clone(), (after.partner.clone(), after.service.clone()));
             }
-            ("delegation.removedByCustomer" | "delegation.reassigned", Some(Resource::Delegation(after))) => {
+            (
+                "delegation.removedByCustomer" | "delegation.reassigned" | "delegation.closed",
+                Some(Resource::Delegation(after)),
+            ) => {
                 if self.active.remove(&after.name).is_none() {
                     return Err("it was not active".to_owned());
                 }
