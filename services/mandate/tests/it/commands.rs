@@ -16,6 +16,7 @@ fn a_partner_and_a_customer_do_their_everyday_tasks() {
     let delegation = acceptance(&system, &uri);
     access(&system, &delegation);
     history(&system);
+    termination(&system);
     // A watch that goes on is told to come back, and holds nobody up.
     let watching = system.spawn(&["watch", "customers/misty-ridge-tea", "--cloud", "china", "--as", "gwen"]);
     let (ended, _) = system.stop("-TERM");
@@ -127,4 +128,23 @@ fn history(system: &System) {
     let types: Vec<_> = events.iter().map(|event| event["type"].clone()).collect();
     assert_eq!(types.last(), Some(&json!("delegation.removedByCustomer")), "{types:?}");
     assert_eq!(events[3]["reason"], "done");
+}
+
+fn termination(system: &System) {
+    let gwen = ["--cloud", "china", "--as", "gwen"];
+    let partners = system.call(&[&["partners", "--output", "json"][..], &gwen].concat()).fine().json();
+    let name = partners["relationships"][0]["name"].as_str().expect("a name").to_owned();
+    let free = system.call(&[&["blockers", &name][..], &gwen].concat()).fine().out;
+    assert_eq!(free, "nothing stands in the way\n");
+    let none = system.call(&[&["cancel-termination", &name][..], &gwen].concat());
+    assert!(none.err.contains("RELATIONSHIP_NOT_TERMINATING (rule I11)"), "{}", none.err);
+    let asked = system.call(&[&["terminate", &name, "--validate-only"][..], &gwen].concat()).fine().out;
+    assert!(asked.starts_with("nothing stands in the way\n"), "{asked}");
+    let late = system.call(&[&["terminate", &name, "--at", "2999-01-01T00:00:00Z"][..], &gwen].concat());
+    assert!(late.err.contains("DURATION_OUT_OF_RANGE (rule N47)"), "{}", late.err);
+    let ended = ["terminate", &name, "--reason", "we part", "--output", "json"];
+    let ended = system.call(&[&ended[..], &gwen].concat()).fine().json();
+    assert_eq!(ended["state"], "RELATIONSHIP_STATE_TERMINATED", "{ended}");
+    let customers = system.call(&["customers", "--cloud", "china", "--as", "ada"]).fine().out;
+    assert!(!customers.contains("Misty Ridge Tea"), "{customers}");
 }
