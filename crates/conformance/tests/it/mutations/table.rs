@@ -88,6 +88,9 @@ const fn delegation(field: &'static str) -> Guard {
     Guard::Etag { field, read: "/mandate.relationship.v1.DelegationService/GetDelegation" }
 }
 
+const RELATIONSHIP_READ: Guard =
+    Guard::Etag { field: "etag", read: "/mandate.relationship.v1.RelationshipService/GetRelationship" };
+
 const fn link(field: &'static str) -> Guard {
     Guard::Etag { field, read: "/mandate.invitation.v1.InvitationService/GetInvitationLink" }
 }
@@ -213,6 +216,26 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: ACCEPTS,
         again: Again::Nothing,
         events: &["relationship.established", "delegation.granted"],
+    },
+    Mutation {
+        path: "/mandate.relationship.v1.RelationshipService/CancelTermination",
+        caller: Who::Admin,
+        request: requests::cancel_termination,
+        refused: Reason::ResourceNotFound,
+        repeat: RELATIONSHIP,
+        guard: RELATIONSHIP_READ,
+        again: Again::Refused(Reason::RelationshipNotTerminating),
+        events: &["relationship.terminationCancelled"],
+    },
+    Mutation {
+        path: "/mandate.relationship.v1.RelationshipService/RequestTermination",
+        caller: Who::Admin,
+        request: requests::request_termination,
+        refused: Reason::ResourceNotFound,
+        repeat: RELATIONSHIP,
+        guard: RELATIONSHIP_READ,
+        again: Again::Refused(Reason::RelationshipNotActive),
+        events: &["relationship.terminationRequested"],
     },
     Mutation {
         path: "/mandate.relationship.v1.SubscriptionService/UpdateSubscription",
