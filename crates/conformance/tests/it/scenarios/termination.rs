@@ -46,7 +46,7 @@ async fn established(cloud: &Cloud, ada: &Caller, gwen: &Caller) -> String {
 
 async fn feed(otto: &Caller, cloud: &Cloud, status: SubscriptionStatus) {
     let subscription = wire::Subscription {
-        name: format!("{}/subscriptions/mail", cloud.customer(0)),
+        name: format!("{}/subscriptions/office-seats", cloud.customer(0)),
         service: "office-365".to_owned(),
         status: status.into(),
         original_reseller: cloud.partner(0),
@@ -66,7 +66,7 @@ async fn d11_10_n40_n41_n43_r53_an_active_subscription_blocks_the_termination_an
         let (partner, customer) = (cloud.partner(0), cloud.customer(0));
         let name = established(cloud, &ada, &gwen).await;
         feed(&otto, cloud, SubscriptionStatus::Active).await;
-        let mail = format!("{customer}/subscriptions/mail");
+        let mail = format!("{customer}/subscriptions/office-seats");
         let told = refused(request(&ada, &name, None).await, Reason::TerminationBlocked, ["N41", cloud.id, &mail], &[]);
         assert_eq!(told.conditions, [("TERMINATION_BLOCKED".to_owned(), mail.clone())]);
         assert!(told.message.contains("suspend or cancel"), "the remedy: {}", told.message);
