@@ -97,10 +97,13 @@ impl Pool {
     }
 }
 
+/// Whether the server follows another.
+const FOLLOWS_POSTGRES: &str = "SELECT pg_is_in_recovery()";
+
 /// Refuses a server that follows another, as one does that came back after a failover: what it has may be old. It becomes one only by
 /// starting again, so that asking each new connection is enough.
 async fn expect_primary(connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
-    let follows: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+    let follows: bool = sqlx::query_scalar(FOLLOWS_POSTGRES).fetch_one(connection).await?;
     if follows {
         return Err(std::io::Error::other(
             "the server follows another: database.url must lead to the one that takes changes",

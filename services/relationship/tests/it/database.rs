@@ -210,7 +210,7 @@ testkit::on_both!(a_token_beyond_the_log_or_of_another_place_is_refused);
 async fn a_token_beyond_the_log_or_of_another_place_is_refused(database: Database) {
     let world = World::start("public", database).await;
     for (of, problem) in [
-        ("public.relationship.4611686018427387904", "the database was restored or replaced since this token was given"),
+        ("public.relationship.1125899906842624", "the database was restored or replaced since this token was given"),
         ("public.invitation.1", "the token is of invitation in public; use one of relationship in public"),
         ("china.relationship.1", "the token is of relationship in china; use one of relationship in public"),
     ] {
