@@ -50,7 +50,11 @@ impl ErrorReason {
             | Reason::DelegationNotActive
             | Reason::LinkDisabled
             | Reason::CloudClosedToNewCustomers
-            | Reason::SelfDealing => Code::FailedPrecondition,
+            | Reason::SelfDealing
+            | Reason::RelationshipNotActive
+            | Reason::RelationshipNotTerminating
+            | Reason::TerminationOfOtherSide
+            | Reason::PartnerMustTerminate => Code::FailedPrecondition,
             Reason::FieldInvalid
             | Reason::LinkTampered
             | Reason::LinkMissing

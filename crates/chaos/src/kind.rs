@@ -13,6 +13,10 @@ pub enum Kind {
     Remove,
     /// `ReassignDelegation`
     Reassign,
+    /// `RequestTermination`, at once or by a notice longer than any round.
+    Terminate,
+    /// `CancelTermination`
+    CancelTermination,
     /// `RotateInvitationLink`
     RotateLink,
     /// `DisableInvitationLink`
@@ -39,10 +43,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every change.
-    pub const CHANGES: [Kind; 11] = [
+    pub const CHANGES: [Kind; 13] = [
         Kind::Accept,
         Kind::Remove,
         Kind::Reassign,
+        Kind::Terminate,
+        Kind::CancelTermination,
         Kind::RotateLink,
         Kind::DisableLink,
         Kind::UpdateSubscription,
@@ -60,6 +66,8 @@ impl Kind {
             Kind::Accept => "/mandate.invitation.v1.InvitationService/AcceptInvitation",
             Kind::Remove => "/mandate.relationship.v1.DelegationService/RemoveDelegation",
             Kind::Reassign => "/mandate.relationship.v1.DelegationService/ReassignDelegation",
+            Kind::Terminate => "/mandate.relationship.v1.RelationshipService/RequestTermination",
+            Kind::CancelTermination => "/mandate.relationship.v1.RelationshipService/CancelTermination",
             Kind::RotateLink => "/mandate.invitation.v1.InvitationService/RotateInvitationLink",
             Kind::DisableLink => "/mandate.invitation.v1.InvitationService/DisableInvitationLink",
             Kind::UpdateSubscription => "/mandate.relationship.v1.SubscriptionService/UpdateSubscription",
@@ -93,6 +101,10 @@ impl Kind {
                 Reason::PartnerNotActive,
                 Reason::ServiceAlreadyDelegated,
             ],
+            Kind::Terminate => &[Reason::RelationshipNotActive, Reason::EtagMismatch, Reason::TerminationBlocked],
+            Kind::CancelTermination => {
+                &[Reason::RelationshipNotTerminating, Reason::EtagMismatch, Reason::TerminationOfOtherSide]
+            }
             Kind::RotateLink | Kind::DisableLink | Kind::UpdateSubscription => &[Reason::EtagMismatch],
             Kind::CreatePartner | Kind::CreateCustomer | Kind::CreateUser => &[Reason::ResourceExists],
             Kind::UpdatePartner | Kind::UpdateCustomer => &[Reason::EtagMismatch],
@@ -105,9 +117,11 @@ impl Kind {
     /// The next kind: those that meet most come most.
     pub fn next(random: &mut Random) -> Kind {
         match random.below(100) {
-            0..28 => Kind::Accept,
-            28..42 => Kind::Remove,
-            42..54 => Kind::Reassign,
+            0..26 => Kind::Accept,
+            26..38 => Kind::Remove,
+            38..47 => Kind::Reassign,
+            47..51 => Kind::Terminate,
+            51..54 => Kind::CancelTermination,
             54..58 => Kind::RotateLink,
             58..60 => Kind::DisableLink,
             60..66 => Kind::UpdateSubscription,

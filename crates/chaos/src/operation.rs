@@ -13,6 +13,10 @@ use crate::history::Outcome;
 use crate::kind::Kind;
 use crate::random::Random;
 use crate::round::Removals;
+use tenants::{consent, new_customer, new_partner};
+
+mod part;
+pub mod tenants;
 
 /// One planned operation: a kind, and the numbers by which it chooses among what it finds.
 #[derive(Clone, Debug)]
@@ -51,6 +55,7 @@ impl Doer<'_> {
         match kind {
             Kind::Accept => self.accept(random).await,
             Kind::Remove | Kind::Reassign => self.end(kind, random).await,
+            Kind::Terminate | Kind::CancelTermination => self.part(kind, random).await,
             Kind::RotateLink | Kind::DisableLink => self.link(kind, random).await,
             Kind::UpdateSubscription => self.subscription(random).await,
             Kind::CreatePartner | Kind::CreateCustomer | Kind::CreateUser => self.create(kind, random).await,
@@ -197,6 +202,8 @@ impl Doer<'_> {
             | Kind::Accept
             | Kind::Remove
             | Kind::Reassign
+            | Kind::Terminate
+            | Kind::CancelTermination
             | Kind::RotateLink
             | Kind::DisableLink
             | Kind::UpdateSubscription
@@ -287,56 +294,5 @@ impl Doer<'_> {
         // All lists begin with their parent, and what they answer is kept.
         let request = wire::ListRelationshipsRequest { parent: parent.clone(), ..Default::default() };
         self.client.ask(actor, Kind::Read, path, request.encode_to_vec().into()).await;
-    }
-}
-
-/// A partner that may act.
-#[must_use]
-pub fn new_partner(
-    policy: &Policy,
-    id: String,
-    display_name: String,
-    request_id: String,
-) -> wire::CreatePartnerRequest {
-    let partner = wire::Partner {
-        display_name,
-        country: country(policy),
-        signed_contract: policy.partner_contract.id.clone(),
-        ..Default::default()
-    };
-    wire::CreatePartnerRequest { partner_id: id, partner: Some(partner), request_id }
-}
-
-/// A customer that such partners may meet.
-#[must_use]
-pub fn new_customer(
-    policy: &Policy,
-    id: String,
-    display_name: String,
-    request_id: String,
-) -> wire::CreateCustomerRequest {
-    let customer = wire::Customer { display_name, country: country(policy), ..Default::default() };
-    wire::CreateCustomerRequest { customer_id: id, customer: Some(customer), request_id }
-}
-
-fn country(policy: &Policy) -> String {
-    let served = policy.region.countries.as_ref().and_then(|countries| countries.first());
-    served.map_or("IT", |country| country.as_str()).to_owned()
-}
-
-/// Consent to an agreement, dated when it is taken.
-#[must_use]
-pub fn consent(agreement: &str, version: &str) -> wire::AgreementConsent {
-    let signer = wire::Signer {
-        first_name: "Gwen".to_owned(),
-        last_name: "Sample".to_owned(),
-        email: "gwen@customer.example".to_owned(),
-        phone: String::new(),
-    };
-    wire::AgreementConsent {
-        agreement: agreement.to_owned(),
-        version: version.to_owned(),
-        signer: Some(signer),
-        accept_time: None,
     }
 }

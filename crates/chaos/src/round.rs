@@ -16,7 +16,8 @@ use crate::cluster::Cluster;
 use crate::fault::{self, Counts, Course};
 use crate::history::{Call, History, Outcome};
 use crate::kind::Kind;
-use crate::operation::{Doer, Operation, new_customer, new_partner};
+use crate::operation::tenants::{new_customer, new_partner};
+use crate::operation::{Doer, Operation};
 use crate::random::Random;
 
 /// How long a round may take from its begin until all its clients are done.

@@ -23,6 +23,10 @@ impl Subject {
             Kind::Accept => read(request, |it: links::AcceptInvitationRequest| Some((it.customer, it.request_id))),
             Kind::Remove => read(request, |it: wire::RemoveDelegationRequest| Some((it.name, it.request_id))),
             Kind::Reassign => read(request, |it: wire::ReassignDelegationRequest| Some((it.name, it.request_id))),
+            Kind::Terminate => read(request, |it: wire::RequestTerminationRequest| Some((it.name, it.request_id))),
+            Kind::CancelTermination => {
+                read(request, |it: wire::CancelTerminationRequest| Some((it.name, it.request_id)))
+            }
             Kind::RotateLink => read(request, |it: links::RotateInvitationLinkRequest| Some((it.name, it.request_id))),
             Kind::DisableLink => {
                 read(request, |it: links::DisableInvitationLinkRequest| Some((it.name, it.request_id)))

@@ -18,7 +18,7 @@ pub use failure::LoadError;
 pub use id::{CloudId, CountryCode, IdError, Role, RuleNumber, ServiceId, TenantId};
 pub use market::{MarketRow, MarketTable};
 pub use policy::{
-    AccessRule, Claims, DelegableService, DelegationRule, Document, IdentityRule, Obligation, PRINCIPAL_KINDS, Policy,
-    Portal, RegionRule, Rules, TextEditRule,
+    AccessRule, BlockingStatus, Claims, DelegableService, DelegationRule, Document, IdentityRule, Obligation,
+    PRINCIPAL_KINDS, Policy, Portal, RegionRule, Rules, TerminationRule, TextEditRule,
 };
 pub use region::{RegionRefusal, RegionRefusalCause};

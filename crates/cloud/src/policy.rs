@@ -113,6 +113,8 @@ pub struct Rules {
     pub access: AccessRule,
     /// What binds a partner from acceptance until the agreement with the customer is renegotiated (R29, R30, R47).
     pub obligations: Vec<Obligation>,
+    /// How relationships end.
+    pub termination: TerminationRule,
     /// How the tokens of the cloud's issuer are read.
     pub identity: IdentityRule,
     /// Which roles hold which permission.
@@ -251,6 +253,46 @@ pub struct Obligation {
     pub uri: String,
     /// The rule it comes from.
     pub rule: RuleNumber,
+}
+
+/// How relationships end, where sources differ (N40-N45).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminationRule {
+    /// Subscriptions of the partner in these statuses block the end: one at least, each once (N41, N44).
+    pub blocking_statuses: Vec<BlockingStatus>,
+    /// The rule that says so.
+    pub blocking_rule: RuleNumber,
+    /// True where a customer may end the relationship with a partner that sells to it. Otherwise it asks the partner to.
+    pub customer_may_request: bool,
+    /// The rule that forbids it (N45): set exactly where it may not.
+    #[serde(deserialize_with = "absent::none_or")]
+    pub customer_rule: Option<RuleNumber>,
+    /// A notice is of so many days at least. Ending at once is no notice.
+    pub notice_days_min: u16,
+    /// A notice is of so many days at most: not fewer than at least.
+    pub notice_days_max: u16,
+}
+
+/// The status of a subscription that can block the end of a relationship. One that is over never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockingStatus {
+    /// It runs.
+    Active,
+    /// It is suspended, and can be resumed.
+    Suspended,
+}
+
+impl BlockingStatus {
+    /// Its name, in policy files and in the contract.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            BlockingStatus::Active => "active",
+            BlockingStatus::Suspended => "suspended",
+        }
+    }
 }
 
 /// How the tokens of the cloud's issuer are read.

@@ -103,8 +103,7 @@ impl Outbox {
                 Ok(true) => self.wake.notify_one(),
                 Ok(false) => {}
                 Err(error) => {
-                    let (kind, error) = (timer.kind.as_str(), &error as &dyn std::error::Error);
-                    tracing::warn!(kind, error, "something due failed, and is tried again in a minute");
+                    warn(&timer.kind, &error);
                     store::transaction(&self.pool, &Postpone { outbox: self, timer }).await?;
                 }
             }
@@ -125,6 +124,11 @@ impl Outbox {
         let now = self.now(&mut tx).await?;
         Ok(on!(&mut tx, tx => sqlx::query_as(DUE).bind(now.micros()).fetch_all(&mut **tx).await?))
     }
+}
+
+/// Not a part of what awaits: an error of any kind is shared with no other thread.
+fn warn(kind: &str, error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(kind, error, "something due failed, and is tried again in a minute");
 }
 
 struct Fire<'a, D> {

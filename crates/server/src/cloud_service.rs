@@ -37,6 +37,18 @@ pub fn cloud_policy(policy: &Policy) -> wire::CloudPolicy {
         support_on_behalf_after_removal: policy.access.support_on_behalf_after_removal,
         transition_needs_delegation: policy.access.transition_needs_delegation,
         obligations: policy.obligations.iter().map(obligation).collect(),
+        termination: Some(termination(&policy.termination)),
+    }
+}
+
+fn termination(rule: &cloud::TerminationRule) -> wire::TerminationRule {
+    wire::TerminationRule {
+        blocking_statuses: rule.blocking_statuses.iter().map(|status| status.text().to_owned()).collect(),
+        blocking_rule: rule.blocking_rule.to_string(),
+        customer_may_request: rule.customer_may_request,
+        customer_rule: rule.customer_rule.as_ref().map(ToString::to_string).unwrap_or_default(),
+        notice_days_min: i32::from(rule.notice_days_min),
+        notice_days_max: i32::from(rule.notice_days_max),
     }
 }
 

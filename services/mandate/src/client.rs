@@ -19,6 +19,7 @@ mod access;
 mod clouds;
 mod customer;
 mod partner;
+mod termination;
 
 pub(crate) use partner::requested_by_default;
 
@@ -51,6 +52,12 @@ pub(crate) enum Command {
     Remove(customer::Remove),
     /// Hand admin privileges over to another partner.
     Reassign(customer::Reassign),
+    /// End a relationship, now or at a later time.
+    Terminate(termination::Terminate),
+    /// Take back the notice that a relationship will end.
+    CancelTermination(termination::CancelTermination),
+    /// Show what keeps a relationship from ending.
+    Blockers(termination::Blockers),
     /// Ask whether a partner may do something for a customer. Exits with 1 when it may not.
     Check(access::Check),
     /// Show everything that partners may do for a customer.
@@ -89,6 +96,9 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Delegations(task) => customer::delegations(task).await,
         Command::Remove(task) => customer::remove(task).await,
         Command::Reassign(task) => customer::reassign(task).await,
+        Command::Terminate(task) => termination::terminate(task).await,
+        Command::CancelTermination(task) => termination::cancel(task).await,
+        Command::Blockers(task) => termination::blockers(task).await,
         Command::Check(task) => access::check(task).await,
         Command::Explain(task) => access::explain(task).await,
         Command::Watch(task) => clouds::watch(task).await,

@@ -9,6 +9,7 @@ pub mod delegation;
 pub mod directory;
 pub mod relationship;
 pub mod subscription;
+pub mod termination;
 
 #[cfg(test)]
 mod world;

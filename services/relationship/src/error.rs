@@ -1,5 +1,7 @@
 //! How calls of this service fail, and the one match that makes it a status.
 
+use std::fmt;
+
 use api::ErrorReason as Reason;
 use api::field::{Invalid, Stale};
 use api::status::{FailedCondition, Refusal};
@@ -10,6 +12,7 @@ use tonic::Status;
 
 use crate::domain::acceptance::Obstacle;
 use crate::domain::delegation::{CannotReassign, NotActive};
+use crate::domain::termination::{self, Blocker, CannotCancel, CannotRequest};
 
 /// Why a call failed. Nothing was written.
 #[derive(Debug)]
@@ -58,6 +61,20 @@ pub enum Error {
         /// Why.
         why: CannotReassign,
     },
+    /// The end of a relationship cannot be requested.
+    CannotTerminate {
+        /// Its name.
+        relationship: String,
+        /// Why.
+        why: CannotRequest,
+    },
+    /// The end of a relationship cannot be taken back.
+    CannotCancel {
+        /// Its name.
+        relationship: String,
+        /// Why.
+        why: CannotCancel,
+    },
     /// A concurrent acceptance took the service.
     ConcurrentAcceptance(String),
     /// The database failed.
@@ -101,10 +118,24 @@ impl HasFailure for Error {
             | Error::Refused { .. }
             | Error::DelegationEnded { .. }
             | Error::CannotReassign { .. }
+            | Error::CannotTerminate { .. }
+            | Error::CannotCancel { .. }
             | Error::ConcurrentAcceptance(_) => None,
         }
     }
 }
+
+/// For the log, where nobody was called: what the database says, and nothing that a caller wrote.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.failure() {
+            Some(failure) => failure.fmt(f),
+            None => f.write_str("it was refused"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl Error {
     /// A malformed field.
@@ -136,6 +167,8 @@ impl Error {
             }
             Error::DelegationEnded { delegation, end } => ended(&delegation, end),
             Error::CannotReassign { delegation, to, why } => cannot_reassign(&delegation, &to, why),
+            Error::CannotTerminate { relationship, why } => cannot_terminate(&relationship, why),
+            Error::CannotCancel { relationship, why } => cannot_cancel(&relationship, why),
             Error::ConcurrentAcceptance(name) => Refusal::new(
                 Reason::ConcurrentAcceptance,
                 "R24",
@@ -175,6 +208,59 @@ fn cannot_reassign(delegation: &str, to: &TenantId, why: CannotReassign) -> Refu
             let message = format!("{service} is held by {holder}: partners/{to} cannot get it besides");
             let refusal = Refusal::new(Reason::ServiceAlreadyDelegated, "R46", delegation, message);
             refusal.with("service", service.as_str()).with("holder", holder)
+        }
+    }
+}
+
+fn cannot_terminate(relationship: &str, why: CannotRequest) -> Refusal {
+    match why {
+        CannotRequest::NotActive(state) => {
+            let message = "the relationship has ended, or its end has been requested already";
+            Refusal::new(Reason::RelationshipNotActive, "I11", relationship, message).with("state", state.text())
+        }
+        CannotRequest::NoticeOutOfRange { days_min, days_max } => {
+            let problem =
+                format!("a notice here is of {days_min} to {days_max} days; leave the time out to end at once");
+            let refusal = Refusal::new(Reason::DurationOutOfRange, "N47", relationship, &problem);
+            let refusal = refusal.and_field("effective_time", &problem);
+            refusal.with("minimum", format!("{days_min} days")).with("maximum", format!("{days_max} days"))
+        }
+        CannotRequest::Obstacles(obstacles) => {
+            let failed = obstacles.iter().map(|obstacle| match obstacle {
+                termination::Obstacle::PartnerMustTerminate { partner, rule } => {
+                    let remedy = format!("a customer does not end this relationship itself: ask partners/{partner} to");
+                    failed(Reason::PartnerMustTerminate, rule.as_str(), relationship.to_owned(), &remedy)
+                        .with("partner", &format!("partners/{partner}"))
+                }
+                termination::Obstacle::Blocked(blocker) => {
+                    let subscription = blocker.subscription.clone();
+                    failed(Reason::TerminationBlocked, blocker.rule.as_str(), subscription, unblock(blocker))
+                }
+            });
+            Refusal::conditions(&failed.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// What to do about something that blocks the end of a relationship.
+#[must_use]
+pub fn unblock(blocker: &Blocker) -> &'static str {
+    if blocker.may_be_suspended {
+        "the subscription is active: suspend or cancel it, or give notice for a later time"
+    } else {
+        "the subscription is not cancelled: cancel it, or give notice for a later time"
+    }
+}
+
+fn cannot_cancel(relationship: &str, why: CannotCancel) -> Refusal {
+    match why {
+        CannotCancel::NotTerminating(state) => {
+            let message = "nobody has given notice of the end of the relationship, or it has ended";
+            Refusal::new(Reason::RelationshipNotTerminating, "I11", relationship, message).with("state", state.text())
+        }
+        CannotCancel::OtherSide(by) => {
+            let message = "the other side gave notice, and it alone can take that back: ask it to";
+            Refusal::new(Reason::TerminationOfOtherSide, "D4", relationship, message).with("requested_by", by)
         }
     }
 }

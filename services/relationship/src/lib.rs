@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod domain;
+mod due;
 pub mod error;
 mod rpc;
 mod start;

@@ -7,6 +7,7 @@ mod directory;
 mod establishment;
 mod relationship;
 mod subscription;
+pub(crate) mod termination;
 
 use std::sync::Arc;
 
@@ -128,6 +129,24 @@ impl RelationshipService for Calls {
         request: Request<wire::ListPartnerCustomersRequest>,
     ) -> Answer<wire::ListPartnerCustomersResponse> {
         self.answer(request, relationship::list_partner_customers).await
+    }
+
+    async fn request_termination(
+        &self,
+        request: Request<wire::RequestTerminationRequest>,
+    ) -> Answer<wire::Relationship> {
+        self.change(request, termination::request_termination).await
+    }
+
+    async fn cancel_termination(&self, request: Request<wire::CancelTerminationRequest>) -> Answer<wire::Relationship> {
+        self.change(request, termination::cancel_termination).await
+    }
+
+    async fn list_termination_blockers(
+        &self,
+        request: Request<wire::ListTerminationBlockersRequest>,
+    ) -> Answer<wire::ListTerminationBlockersResponse> {
+        self.answer(request, termination::list_termination_blockers).await
     }
 }
 

@@ -43,6 +43,8 @@ impl server::Service for Relationship {
             relay.relay(&Delivery::to(notification), &labels).await;
         });
         let calls = Calls { process: Arc::clone(&process), pool, reads, outbox };
+        let timekeeper = calls.clone();
+        process.spawn_until_end("timers", async move { timekeeper.outbox.keep_time(&timekeeper).await });
         let services = Services::new()
             .with(RelationshipServiceServer::new(calls.clone()))
             .with(DelegationServiceServer::new(calls.clone()))

@@ -99,6 +99,7 @@ impl Told {
                 Kind::Accept => told.accepted(call)?,
                 Kind::Remove => told.removed(call)?,
                 Kind::Reassign => told.reassigned(call)?,
+                Kind::Terminate | Kind::CancelTermination => told.parted(call)?,
                 Kind::RotateLink => told.linked("invitationLink.rotated", call)?,
                 Kind::DisableLink => told.linked("invitationLink.disabled", call)?,
                 Kind::CreatePartner | Kind::UpdatePartner => told.standing(call)?,
@@ -157,6 +158,22 @@ impl Told {
             }
             self.end("delegation.removedByCustomer", ended, call);
         }
+        Ok(())
+    }
+
+    /// The delegations that ended with a relationship are in no answer: the history tells of them.
+    fn parted(&mut self, call: &Call) -> Result<()> {
+        let Some(relationship) = message::<wire::Relationship>(call)? else {
+            return Ok(());
+        };
+        let kind = match relationship.state() {
+            wire::RelationshipState::Terminated => "relationship.terminated",
+            wire::RelationshipState::Terminating => "relationship.terminationRequested",
+            wire::RelationshipState::Active | wire::RelationshipState::Unspecified => {
+                "relationship.terminationCancelled"
+            }
+        };
+        self.event((kind, relationship.name, relationship.etag), call);
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(super) fn check(calls: &[Call], told: &Told) -> Result<Vec<String>> {
                 of_partner(&request.to_partner, call, told)
             }
             Kind::Remove
+            | Kind::Terminate
+            | Kind::CancelTermination
             | Kind::RotateLink
             | Kind::DisableLink
             | Kind::UpdateSubscription

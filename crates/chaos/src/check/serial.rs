@@ -1,7 +1,7 @@
 //! Whether one order of the changes explains everything: the order of each customer's feed, which must fit when each call was made,
 //! and in which each answer and each refusal must have been right at some moment while its call was under way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use api::invitation as links;
@@ -14,20 +14,12 @@ use cloud::Policy;
 use prost::Message as _;
 
 use super::World;
-use super::answers::{Link, Told, Window, message};
+use super::answers::{Told, Window, message};
 use crate::history::{Call, Outcome};
 use crate::kind::Kind;
+use state::{Asked, State};
 
-/// What one customer's relationships come to at a moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct State {
-    /// Partners of relationships in force.
-    partners: BTreeSet<String>,
-    /// Active delegations: by name, partner and service.
-    active: BTreeMap<String, (String, String)>,
-    /// Whether the agreement was accepted.
-    agreed: bool,
-}
+mod state;
 
 /// Whether an outcome is right at a moment.
 type Rightness = Box<dyn Fn(&State) -> bool>;
@@ -108,8 +100,11 @@ impl<'a> Moments<'a> {
         let Some(last) = self.states.last() else { return };
         let below = format!("{}/", self.customer);
         let mut state = State { agreed: last.agreed, ..State::default() };
-        for relationship in world.relationships.iter().filter(|it| it.name.starts_with(&below)) {
-            state.partners.insert(relationship.partner.clone());
+        let own = world.relationships.iter().filter(|it| it.name.starts_with(&below));
+        for relationship in own.filter(|it| it.state() != wire::RelationshipState::Terminated) {
+            let is_ending = relationship.state() == wire::RelationshipState::Terminating;
+            let bond = (relationship.name.clone(), is_ending);
+            state.partners.insert(relationship.partner.clone(), bond);
         }
         let held = world.delegations.iter().filter(|it| it.name.starts_with(&below));
         for held in held.filter(|held| held.state() == wire::DelegationState::Active) {
@@ -154,7 +149,7 @@ impl<'a> Moments<'a> {
                 let agreement_due = policy.required_agreement.is_some();
                 Box::new(move |state| {
                     let holds = |held: &wire::Delegation| state.active.contains_key(&held.name);
-                    state.partners.contains(&partner)
+                    state.partners.contains_key(&partner)
                         && answer.delegations.iter().all(holds)
                         && (state.agreed || !agreement_due)
                 })
@@ -173,6 +168,10 @@ impl<'a> Moments<'a> {
                 }
                 ended(refused, request.name, Some(request.to_partner), policy)
             }
+            Kind::Terminate | Kind::CancelTermination => match parted(call, refused, &below)? {
+                Some(is_right) => is_right,
+                None => return Ok(None),
+            },
             Kind::CheckAccess => return self.checked(call, told, policy),
             Kind::RotateLink
             | Kind::DisableLink
@@ -230,20 +229,14 @@ impl<'a> Moments<'a> {
     }
 }
 
-/// What was refused to be accepted.
-struct Asked<'a> {
-    request: links::AcceptInvitationRequest,
-    link: &'a Link,
-    policy: &'a Policy,
-}
-
 /// What must be so for an end that was answered, or was refused for this.
 fn ended(refused: &[String], name: String, to: Option<String>, policy: &Policy) -> Rightness {
     let reason = refused.first().cloned();
     let exclusive = policy.delegation.exclusive_holder;
     Box::new(move |state| {
         let held = state.active.get(&name);
-        let is_related = to.as_ref().is_some_and(|to| state.partners.contains(to));
+        // One of which notice was given gets nothing more.
+        let is_related = to.as_ref().is_some_and(|to| state.partners.get(to).is_some_and(|(_, is_ending)| !is_ending));
         match reason.as_deref() {
             // An etag was read while it was active, and changes when that ends.
             Some("DELEGATION_NOT_ACTIVE" | "ETAG_MISMATCH") => held.is_none(),
@@ -263,9 +256,35 @@ fn ended(refused: &[String], name: String, to: Option<String>, policy: &Policy) 
     })
 }
 
+/// What must be so for a termination or the cancelling of one that was answered, or was refused for this: that notice was given
+/// before, or not.
+fn parted(call: &Call, refused: &[String], below: &str) -> Result<Option<Rightness>> {
+    let was_ending = call.kind == Kind::CancelTermination;
+    let name = if was_ending {
+        wire::CancelTerminationRequest::decode(call.request.clone())?.name
+    } else {
+        wire::RequestTerminationRequest::decode(call.request.clone())?.name
+    };
+    if !name.starts_with(below) {
+        return Ok(None);
+    }
+    let reason = refused.first().cloned();
+    Ok(Some(Box::new(move |state| {
+        let bond = state.partners.values().find(|(bond, _)| *bond == name);
+        let fits = bond.is_some_and(|(_, is_ending)| *is_ending == was_ending);
+        match reason.as_deref() {
+            Some("RELATIONSHIP_NOT_ACTIVE" | "RELATIONSHIP_NOT_TERMINATING") => !fits,
+            Some("TERMINATION_BLOCKED" | "TERMINATION_OF_OTHER_SIDE") | None => fits,
+            // The etag is held against the versions.
+            Some(_) => true,
+        }
+    })))
+}
+
 fn window(event: &Event, told: &Told) -> Window {
     let etag = match event.after.as_ref().and_then(|after| after.resource.as_ref()) {
         Some(Resource::Delegation(after)) => after.etag.clone(),
+        Some(Resource::Relationship(after)) if event.r#type != "relationship.established" => after.etag.clone(),
         Some(Resource::Relationship(_) | Resource::AgreementAcceptance(_) | Resource::InvitationLink(_)) | None => {
             String::new()
         }
@@ -275,70 +294,6 @@ fn window(event: &Event, told: &Told) -> Window {
         .iter()
         .find(|((kind, resource, of), _)| *kind == event.r#type && *resource == event.resource && *of == etag);
     found.map_or(Window { begin_us: 0, end_us: u64::MAX }, |(_, window)| *window)
-}
-
-impl State {
-    /// Whether an acceptance is refused for this now.
-    fn refuses(&self, reason: &str, asked: &Asked<'_>) -> bool {
-        let Asked { request, link, policy } = asked;
-        let wanted = |service: &String| {
-            link.services.contains(service)
-                && !self.active.values().any(|(partner, held)| held == service && partner == link.partner())
-        };
-        match reason {
-            "AGREEMENT_REQUIRED" => policy.required_agreement.is_some() && !self.agreed && request.agreement.is_none(),
-            // It has ended, or the link does not ask for its service, or that partner has it already.
-            "REPLACEMENT_INVALID" => {
-                request.replace.iter().any(|name| !self.active.get(name).is_some_and(|(_, service)| wanted(service)))
-            }
-            // Somebody else holds what is asked for, and the customer does not give it up.
-            "SERVICE_ALREADY_DELEGATED" => {
-                let mut kept = self.active.iter().filter(|(name, _)| !request.replace.contains(name));
-                policy.delegation.exclusive_holder && kept.any(|(_, (_, service))| wanted(service))
-            }
-            // Of links and partners the history of the customer says nothing, nor of changes that met.
-            "LINK_DISABLED" | "PARTNER_NOT_ACTIVE" | "CONCURRENT_ACCEPTANCE" => true,
-            _ => false,
-        }
-    }
-
-    /// What an event makes of it.
-    fn apply(&mut self, event: &Event, policy: &Policy) -> Result<(), String> {
-        let after = event.after.as_ref().and_then(|after| after.resource.as_ref());
-        match (event.r#type.as_str(), after) {
-            ("relationship.established", Some(Resource::Relationship(after))) => {
-                if !self.partners.insert(after.partner.clone()) {
-                    return Err(format!("{} had a relationship in force", after.partner));
-                }
-            }
-            ("agreement.accepted", Some(_)) => {
-                if std::mem::replace(&mut self.agreed, true) {
-                    return Err("the agreement had been accepted".to_owned());
-                }
-            }
-            ("delegation.granted", Some(Resource::Delegation(after))) => {
-                let exclusive = policy.delegation.exclusive_holder;
-                let holder = self
-                    .active
-                    .values()
-                    .find(|(partner, service)| *service == after.service && (exclusive || *partner == after.partner));
-                if let Some((partner, service)) = holder {
-                    return Err(format!("{partner} held {service}"));
-                }
-                if !self.partners.contains(&after.partner) {
-                    return Err(format!("{} had no relationship", after.partner));
-                }
-                self.active.insert(after.name.clone(), (after.partner.clone(), after.service.clone()));
-            }
-            ("delegation.removedByCustomer" | "delegation.reassigned", Some(Resource::Delegation(after))) => {
-                if self.active.remove(&after.name).is_none() {
-                    return Err("it was not active".to_owned());
-                }
-            }
-            (kind, _) => return Err(format!("{kind} is nothing that happens to a customer here")),
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

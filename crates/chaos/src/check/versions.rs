@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use anyhow::Result;
 use api::invitation::InvitationLink;
-use api::relationship::{Customer, Partner, Subscription, User};
+use api::relationship::{Customer, Partner, Relationship, Subscription, User};
 use prost::Message;
 
 use super::answers::message;
@@ -30,12 +30,26 @@ pub(super) fn check(calls: &[Call], world: &World) -> Result<Vec<String>> {
     let kinds = [Kind::UpdateSubscription];
     let told = Versions::of(calls, &kinds, |it: Subscription| (it.name.clone(), it.etag.clone(), it))?;
     told.compare(world.subscriptions.iter().map(|it| (&it.name, &it.etag, it)), 1, &mut broken);
+    // The first was made by an acceptance.
+    let kinds = [Kind::Terminate, Kind::CancelTermination];
+    let told = Versions::of(calls, &kinds, |it: Relationship| (it.name.clone(), it.etag.clone(), alone(it)))?;
+    let relationships: Vec<Relationship> = world.relationships.iter().cloned().map(alone).collect();
+    told.compare(relationships.iter().map(|it| (&it.name, &it.etag, it)), 2, &mut broken);
     // A link begins with a read, and is disabled once however often it is asked for.
     let kinds = [Kind::RotateLink, Kind::DisableLink];
     let mut told = Versions::of(calls, &kinds, |it: InvitationLink| (it.name.clone(), it.etag.clone(), it))?;
     told.doubled.clear();
     told.compare(world.links.iter().map(|it| (&it.name, &it.etag, it)), 2, &mut broken);
     Ok(broken)
+}
+
+/// A relationship without what it shows of others, which no etag speaks of.
+fn alone(mut relationship: Relationship) -> Relationship {
+    relationship.partner_display_name.clear();
+    relationship.partner_verified_domain.clear();
+    relationship.delegated_services.clear();
+    relationship.termination.iter_mut().for_each(|termination| termination.blockers.clear());
+    relationship
 }
 
 /// The versions that answers spoke of, by resource.

@@ -10,7 +10,7 @@ use chaos::client::{Actor, Client, Scene};
 use chaos::cluster::{Cluster, Engine, Shape, unlike};
 use chaos::history::{History, Outcome};
 use chaos::kind::Kind;
-use chaos::operation::consent;
+use chaos::operation::tenants::consent;
 use chaos::random::Random;
 use chaos::round;
 use failpoint::Point;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Document, IdentityRule, PRINCIPAL_KINDS, Portal, Rules};
+use super::{Document, IdentityRule, PRINCIPAL_KINDS, Portal, Rules, TerminationRule};
 use crate::id::is_slug;
 use crate::{CountryCode, MarketTable, Role, RuleNumber};
 
@@ -30,6 +30,7 @@ pub(super) fn all(rules: &Rules) -> Result<(), Fault> {
         region(countries)?;
     }
     obligations(rules)?;
+    termination(&rules.termination)?;
     identity(&rules.identity)?;
     permissions(rules)
 }
@@ -120,6 +121,15 @@ fn obligations(rules: &Rules) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn termination(rule: &TerminationRule) -> Result<(), Fault> {
+    let statuses: BTreeSet<_> = rule.blocking_statuses.iter().collect();
+    let once = !statuses.is_empty() && statuses.len() == rule.blocking_statuses.len();
+    demand(once, "termination.blocking_statuses", "expected active, suspended or both, each once")?;
+    cited("termination.customer_rule", !rule.customer_may_request, rule.customer_rule.as_ref())?;
+    let problem = "expected at least as many days as notice_days_min";
+    demand(rule.notice_days_min <= rule.notice_days_max, "termination.notice_days_max", problem)
 }
 
 fn identity(rule: &IdentityRule) -> Result<(), Fault> {

@@ -249,3 +249,14 @@ fn an_ordinary_token_travels_unchanged_and_others_encoded() {
     assert!(portal.location("v1.germany_AZaz09-.~").ends_with("&invitation=v1.germany_AZaz09-.~"));
     assert!(portal.location("a&b=c#é").ends_with("&invitation=a%26b%3Dc%23%C3%A9"));
 }
+
+#[test]
+fn relationships_end_alike_in_every_cloud_by_the_reading_that_is_older() {
+    for cloud in CLOUDS {
+        let rule = &policy(cloud).termination;
+        assert_eq!(rule.blocking_statuses, [cloud::BlockingStatus::Active], "{cloud}: N41");
+        assert_eq!(rule.blocking_rule.as_str(), "N41", "{cloud}");
+        assert!(rule.customer_may_request && rule.customer_rule.is_none(), "{cloud}: N45 is the other reading");
+        assert_eq!((rule.notice_days_min, rule.notice_days_max), (0, 365), "{cloud}");
+    }
+}

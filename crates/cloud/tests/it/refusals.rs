@@ -230,6 +230,19 @@ fn a_rule_is_cited_exactly_where_it_is_in_force() {
 }
 
 #[test]
+fn a_termination_that_cannot_be_meant_is_refused() {
+    refused(&[
+        ("blocking_statuses = [\"active\"] #", "blocking_statuses = [] #", "termination.blocking_statuses"),
+        ("= [\"active\"] #", "= [\"active\", \"active\"] #", "termination.blocking_statuses"),
+        ("= [\"active\"] #", "= [\"cancelled\"] #", "termination.blocking_statuses"),
+        ("customer_may_request = true", "customer_may_request = false", "termination.customer_rule"),
+        ("customer_rule = \"none\"", "customer_rule = \"N45\"", "termination.customer_rule"),
+        ("notice_days_min = 0", "notice_days_min = 366", "termination.notice_days_max"),
+        ("notice_days_min = 0", "notice_days_min = -1", "termination.notice_days_min"),
+    ]);
+}
+
+#[test]
 fn countries_that_no_market_knows_are_refused() {
     refused(&[
         ("countries = \"any\"", "countries = \"all\"", "region.countries"),

@@ -25,6 +25,7 @@ const ASKED_FOR_INSIDE: &[(&str, &str)] = &[
 const SHORT_LISTS: &[(&str, &str)] = &[
     ("ListClouds", "as many as the operator has configured, and a client needs them all to choose"),
     ("ListMarkets", "the table of the cloud, read from a file at start"),
+    ("ListTerminationBlockers", "as many as a customer has subscriptions of one partner, and all of them must go"),
 ];
 
 /// The codes of gRPC, as comments write them.

@@ -20,6 +20,7 @@ mod reflection;
 mod refusal;
 mod restart;
 pub(crate) mod system;
+mod termination;
 mod texts;
 
 pub(crate) use caller::{Caller, request_id};

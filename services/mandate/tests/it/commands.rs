@@ -16,6 +16,7 @@ fn a_partner_and_a_customer_do_their_everyday_tasks() {
     let delegation = acceptance(&system, &uri);
     access(&system, &delegation);
     history(&system);
+    termination(&system);
     // A watch that goes on is told to come back, and holds nobody up.
     let watching = system.spawn(&["watch", "customers/misty-ridge-tea", "--cloud", "china", "--as", "gwen"]);
     let (ended, _) = system.stop("-TERM");
@@ -127,4 +128,19 @@ fn history(system: &System) {
     let types: Vec<_> = events.iter().map(|event| event["type"].clone()).collect();
     assert_eq!(types.last(), Some(&json!("delegation.removedByCustomer")), "{types:?}");
     assert_eq!(events[3]["reason"], "done");
+}
+
+fn termination(system: &System) {
+    let gwen = ["--cloud", "china", "--as", "gwen"];
+    let partners = system.call(&[&["partners", "--output", "json"][..], &gwen].concat()).fine().json();
+    let name = partners["relationships"][0]["name"].as_str().expect("a name").to_owned();
+    let blockers = system.call(&[&["blockers", &name][..], &gwen].concat()).fine().out;
+    assert!(blockers.contains("subscriptions/office-seats") && blockers.contains("suspend or cancel"), "{blockers}");
+    let none = system.call(&[&["cancel-termination", &name][..], &gwen].concat());
+    assert!(none.err.contains("RELATIONSHIP_NOT_TERMINATING (rule I11)"), "{}", none.err);
+    let blocked = system.call(&[&["terminate", &name, "--reason", "we part"][..], &gwen].concat());
+    assert_eq!((blocked.code, blocked.err.lines().count()), (1, 1), "{}", blocked.err);
+    assert!(blocked.err.contains("TERMINATION_BLOCKED (rule N41)"), "{}", blocked.err);
+    let late = system.call(&[&["terminate", &name, "--at", "2999-01-01T00:00:00Z"][..], &gwen].concat());
+    assert!(late.err.contains("DURATION_OUT_OF_RANGE (rule N47)"), "{}", late.err);
 }

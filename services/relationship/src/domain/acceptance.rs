@@ -172,6 +172,8 @@ pub fn carry_out(
         partner: invitation.partner.clone(),
         kind: invitation.kind,
         state: super::relationship::State::Active,
+        termination: None,
+        terminate_time: None,
         origin_link: invitation.link.clone(),
         accept_time: now,
         acceptor: acceptor.to_owned(),

@@ -58,11 +58,13 @@ pub enum Verb {
     Remove,
     /// The customer hands it over (R46).
     Reassign,
+    /// It ends with its relationship (N40, I1).
+    Close,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 2] = [Verb::Remove, Verb::Reassign];
+    pub const ALL: [Verb; 3] = [Verb::Remove, Verb::Reassign, Verb::Close];
 }
 
 /// The delegation has ended; nothing more can be done to it (I11).
@@ -79,6 +81,7 @@ impl State {
             State::Active => match verb {
                 Verb::Remove => Ok(State::RemovedByCustomer),
                 Verb::Reassign => Ok(State::Reassigned),
+                Verb::Close => Ok(State::Closed),
             },
             State::RemovedByCustomer
             | State::Reassigned
@@ -245,6 +248,7 @@ mod tests {
                 let expected = match (state, verb) {
                     (State::Active, Verb::Remove) => Ok(State::RemovedByCustomer),
                     (State::Active, Verb::Reassign) => Ok(State::Reassigned),
+                    (State::Active, Verb::Close) => Ok(State::Closed),
                     _ => Err(NotActive(state)),
                 };
                 assert_eq!(state.after(verb), expected, "{state:?} {verb:?}");

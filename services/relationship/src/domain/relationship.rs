@@ -3,6 +3,8 @@
 use clock::{Time, Uuid};
 use cloud::TenantId;
 
+use super::termination::Termination;
+
 /// What a partner is to a customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Type {
@@ -96,6 +98,10 @@ pub struct Relationship {
     pub accept_time: Time,
     /// Who accepted (I8).
     pub acceptor: String,
+    /// How it ends. `None` while nobody has requested that, and again when it was taken back.
+    pub termination: Option<Termination>,
+    /// When it ended: set exactly when it is terminated.
+    pub terminate_time: Option<Time>,
     /// Grows by one with every change.
     pub version: i64,
 }

@@ -38,6 +38,13 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// True when a partner sold it, provisioned it or is its partner of record.
+    #[must_use]
+    pub fn ties(&self, partner: &TenantId) -> bool {
+        let parts = [&self.original_reseller, &self.provisioned_by, &self.partner_of_record];
+        parts.into_iter().flatten().any(|part| part == partner)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> String {

@@ -4,6 +4,7 @@
 //! It has no rules and no constraints of its own, so an invariant that holds here holds by the decisions alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use clock::{Time, Uuid};
 use cloud::{ServiceId, TenantId};
@@ -14,13 +15,16 @@ use super::agreement::{Acceptance, Consent};
 use super::delegation::{self, Delegation, End, HandOver, Verb};
 use super::directory::{Customer, Partner};
 use super::relationship::{self, Relationship, Type};
-use super::subscription::Subscription;
+use super::subscription::{Status, Subscription};
+use super::termination::{self, Side, Standing, Wish};
 use command::{Accept, Command, Offer, Outcome, Refusal, Replace};
 use samples::{NOW, consent, id, subscription};
 
 mod command;
 pub(super) mod samples;
 mod tests;
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// Everything that is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,12 +60,20 @@ impl<'a> World<'a> {
             Command::Accept(accept) => return self.accept(accept),
             Command::Remove { pick } => self.remove(*pick),
             Command::Reassign { pick, to } => self.reassign(*pick, to),
-            Command::WriteSubscription { customer, id, service, original_reseller, provisioned_by } => self
+            Command::WriteSubscription { customer, id, service, original_reseller, provisioned_by, suspended } => self
                 .write_subscription(Subscription {
                     original_reseller: original_reseller.clone(),
                     provisioned_by: provisioned_by.clone(),
+                    status: if *suspended { Status::Suspended } else { Status::Active },
                     ..subscription(customer, id, service.clone())
                 }),
+            Command::Terminate { pick, side, days } => self.terminate(*pick, *side, *days),
+            Command::Cancel { pick, side } => self.cancel(*pick, *side),
+            Command::Wait { days } => {
+                self.now = self.now.plus(DAY * *days);
+                self.end_due(|_| true);
+                Ok(())
+            }
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Done)
     }
@@ -170,8 +182,53 @@ impl<'a> World<'a> {
         {
             return Err(Refusal::Nowhere);
         }
+        let customer = written.customer.clone();
         self.records.subscriptions.insert((written.customer.clone(), written.id.clone()), written);
+        self.end_due(|held| held.customer == customer);
         Ok(())
+    }
+
+    fn terminate(&mut self, pick: usize, side: Side, days: Option<u32>) -> Result<(), Refusal> {
+        let relationship = self.pick_relationship(pick).ok_or(Refusal::Nowhere)?.clone();
+        let effective_time = days.map(|days| self.now.plus(DAY * days));
+        let wish = Wish { side, by: "somebody", reason: "", effective_time };
+        let rule = &self.law.policy.termination;
+        let outcome = self.on(&relationship, |standing| termination::request(standing, &wish, rule, self.now));
+        self.write_end(outcome.map_err(Refusal::CannotRequest)?);
+        Ok(())
+    }
+
+    fn cancel(&mut self, pick: usize, side: Side) -> Result<(), Refusal> {
+        let relationship = self.pick_relationship(pick).ok_or(Refusal::Nowhere)?;
+        let relationship = termination::cancel(relationship, side).map_err(Refusal::CannotCancel)?;
+        self.records.relationships.insert(relationship.id, relationship);
+        Ok(())
+    }
+
+    /// Ends what is due and free, of those that fit.
+    fn end_due(&mut self, fits: impl Fn(&Relationship) -> bool) {
+        let fitting: Vec<Relationship> = self.records.relationships.values().filter(|it| fits(it)).cloned().collect();
+        for relationship in fitting {
+            let ends = self.on(&relationship, |standing| termination::end_due(standing, self.now));
+            ends.into_iter().for_each(|outcome| self.write_end(outcome));
+        }
+    }
+
+    fn on<T>(&self, relationship: &Relationship, decide: impl FnOnce(Standing<'_>) -> T) -> T {
+        let active: Vec<Delegation> = self.delegations_of(&relationship.customer).cloned().collect();
+        let subscriptions: Vec<Subscription> = self.records.subscriptions.values().cloned().collect();
+        let blockers = termination::blockers(relationship, &subscriptions, &self.law.policy.termination);
+        decide(Standing { relationship, active: &active, blockers: &blockers })
+    }
+
+    fn write_end(&mut self, outcome: termination::Outcome) {
+        self.records.relationships.insert(outcome.relationship.id, outcome.relationship);
+        self.records.delegations.extend(outcome.closed.into_iter().map(|closed| (closed.id, closed)));
+    }
+
+    fn pick_relationship(&self, pick: usize) -> Option<&Relationship> {
+        let count = self.records.relationships.len();
+        self.records.relationships.values().nth(pick.checked_rem(count)?)
     }
 
     fn mint(&mut self) -> Uuid {

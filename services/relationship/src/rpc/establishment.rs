@@ -11,11 +11,14 @@ use server::Caller;
 use store::{Failure, Tx};
 
 use super::delegation::{write_end, write_grant};
+use super::termination::blockers;
 use super::{Calls, both, change_request, expect_customer};
 use crate::domain::acceptance::{self, Answer, Facts, Invitation, Law, Obstacle, Outcome, Plan, Scene};
+use crate::domain::termination::Blocker;
 use crate::error::{self, Error};
 use crate::store::{agreement, delegation, directory, relationship};
 use crate::wire::acceptance as convert;
+use crate::wire::relationship::Around;
 
 pub(super) async fn establish(
     calls: Calls,
@@ -109,7 +112,7 @@ async fn write(
     outcome: &Outcome,
     acceptor: &str,
 ) -> Result<wire::EstablishResponse, Error> {
-    let mut response = described(calls, facts, outcome);
+    let mut response = described(calls, facts, outcome, &blockers(calls, scope.tx, &outcome.relationship).await?);
     let Outcome { relationship, .. } = outcome;
     if outcome.is_new {
         relationship::insert(scope.tx, relationship).await?;
@@ -152,7 +155,7 @@ async fn write(
 }
 
 /// An outcome as it travels.
-fn described(calls: &Calls, facts: &Facts, outcome: &Outcome) -> wire::EstablishResponse {
+fn described(calls: &Calls, facts: &Facts, outcome: &Outcome, blockers: &[Blocker]) -> wire::EstablishResponse {
     let partner = facts.partner.as_ref();
     let display_name = partner.map(|partner| partner.display_name.clone()).unwrap_or_default();
     let mut delegations: Vec<_> = outcome.held.iter().chain(&outcome.granted).collect();
@@ -166,10 +169,11 @@ fn described(calls: &Calls, facts: &Facts, outcome: &Outcome) -> wire::Establish
         partner_display_name: display_name.clone(),
         partner_verified_domain: partner.map(|partner| partner.verified_domain.clone()).unwrap_or_default(),
     };
+    let around = Around { delegated_services: &services, blockers };
     let delegation = |held| crate::wire::delegation::delegation(held, &display_name);
     let replaced = outcome.replaced.iter().map(|ended| crate::wire::delegation::delegation(ended, ""));
     wire::EstablishResponse {
-        relationship: Some(crate::wire::relationship::relationship(&found, &services, &calls.process.policy)),
+        relationship: Some(crate::wire::relationship::relationship(&found, around, &calls.process.policy)),
         delegations: delegations.into_iter().map(delegation).collect(),
         agreement_acceptance: outcome.agreement.as_ref().map(crate::wire::agreement::acceptance),
         replaced: replaced.collect(),
@@ -188,7 +192,7 @@ async fn foretell(
     let scene = Scene { customer: &answer.customer, acceptor, now: calls.process.clock.now() };
     let plan = decide(calls, invitation, answer, &facts, scene.now)?;
     let outcome = acceptance::carry_out(invitation, facts.relationship.as_ref(), plan, &scene, clock::Uuid::nil);
-    let mut response = described(calls, &facts, &outcome);
+    let mut response = described(calls, &facts, &outcome, &blockers(calls, &mut tx, &outcome.relationship).await?);
     if let Some(relationship) = response.relationship.as_mut().filter(|_| outcome.is_new) {
         relationship.name.clear();
     }

@@ -1,5 +1,6 @@
 //! Reading relationships, from both sides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use api::page::{self, Page};
@@ -12,9 +13,10 @@ use store::Tx;
 
 use super::{Calls, View, expect_partner, view_of};
 use crate::domain::relationship::{Found, State};
+use crate::domain::termination;
 use crate::error::Error;
-use crate::store::relationship as table;
-use crate::wire::relationship as convert;
+use crate::store::{relationship as table, subscription};
+use crate::wire::relationship::{self as convert, Around};
 
 pub(super) async fn get_relationship(
     calls: Calls,
@@ -30,9 +32,7 @@ pub(super) async fn get_relationship(
         View::Partner(partner) => found.relationship.partner == *partner, // I12
     });
     let found = found.ok_or(Error::NotFound(request.name))?;
-    let services = table::services(&mut tx, &[id]).await?;
-    let services = services.get(&id).map(Vec::as_slice).unwrap_or_default();
-    Ok(convert::relationship(&found, services, &calls.process.policy))
+    shown(&calls, &mut tx, &found).await
 }
 
 pub(super) async fn list_relationships(
@@ -106,13 +106,32 @@ async fn listed(
     rows: &[Found],
     next_page_token: String,
 ) -> Result<wire::ListRelationshipsResponse, Error> {
+    let relationships = all_shown(calls, tx, rows).await?;
+    Ok(wire::ListRelationshipsResponse { relationships, next_page_token })
+}
+
+/// A relationship as it travels, with what it shows of others now.
+pub(super) async fn shown(calls: &Calls, tx: &mut Tx, found: &Found) -> Result<wire::Relationship, Error> {
+    let mut shown = all_shown(calls, tx, std::slice::from_ref(found)).await?;
+    Ok(shown.pop().expect("one in, one out"))
+}
+
+async fn all_shown(calls: &Calls, tx: &mut Tx, rows: &[Found]) -> Result<Vec<wire::Relationship>, Error> {
+    let policy = &calls.process.policy;
     let ids: Vec<Uuid> = rows.iter().map(|found| found.relationship.id).collect();
     let services = table::services(tx, &ids).await?;
-    let relationships = rows.iter().map(|found| {
-        let services = services.get(&found.relationship.id).map(Vec::as_slice).unwrap_or_default();
-        convert::relationship(found, services, &calls.process.policy)
+    let ending = rows.iter().map(|found| &found.relationship).filter(|found| found.state == State::Terminating);
+    let ending: BTreeSet<&str> = ending.map(|found| found.customer.as_str()).collect();
+    let subscriptions = match ending.is_empty() {
+        true => Vec::new(),
+        false => subscription::of_customers(tx, &ending.into_iter().collect::<Vec<_>>()).await?,
+    };
+    let shown = rows.iter().map(|found| {
+        let delegated_services = services.get(&found.relationship.id).map(Vec::as_slice).unwrap_or_default();
+        let blockers = termination::blockers(&found.relationship, &subscriptions, &policy.termination);
+        convert::relationship(found, Around { delegated_services, blockers: &blockers }, policy)
     });
-    Ok(wire::ListRelationshipsResponse { relationships: relationships.collect(), next_page_token })
+    Ok(shown.collect())
 }
 
 /// The id in a page token of ours.

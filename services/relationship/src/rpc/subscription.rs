@@ -112,6 +112,7 @@ impl outbox::Change for Update<'_> {
         self.expect_known(&onto)?;
         let written = Subscription { update_time: scope.now, version: onto.version + 1, ..onto };
         table::write(scope.tx, &written).await?;
+        super::termination::end_unblocked(self.calls, scope, &self.customer).await?;
         Ok(convert::subscription(&written))
     }
 }

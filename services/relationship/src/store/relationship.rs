@@ -7,21 +7,25 @@ use cloud::TenantId;
 use store::{Failure, Tx, on};
 
 use crate::domain::relationship::{Found, PartnerCustomer, Relationship, State, Type};
+use crate::domain::termination::{Side, Termination};
 
 const IN_FORCE: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.customer = $1 AND r.partner = $2 AND r.state <> 'TERMINATED' ORDER BY r.id";
 const FIND: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.id = $1 AND r.customer = $2";
 /// The filters are tested on all rows of one customer: as many as it has ever accepted, a handful. An index for each would cost
 /// every acceptance and save nothing here.
 const OF_CUSTOMER: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.customer = $1 AND r.id > $2
      AND (CAST($3 AS TEXT) IS NULL OR r.partner = $3) AND (CAST($4 AS TEXT) IS NULL OR r.state = $4)
@@ -30,31 +34,46 @@ const OF_CUSTOMER: &str =
 /// rows it shows and no others.
 const OF_PARTNER: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND (r.customer, r.id) > ($2, $3)
      ORDER BY r.customer, r.id LIMIT $4";
 const OF_PARTNER_ACTIVE: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND r.state = 'ACTIVE' AND (r.customer, r.id) > ($2, $3)
      ORDER BY r.customer, r.id LIMIT $4";
 const OF_PARTNER_TERMINATING: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND r.state = 'TERMINATING' AND (r.customer, r.id) > ($2, $3)
      ORDER BY r.customer, r.id LIMIT $4";
 const OF_PARTNER_TERMINATED: &str =
     "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
-     r.version, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name, p.verified_domain AS partner_verified_domain
      FROM relationships r JOIN partners p ON p.id = r.partner
      WHERE r.partner = $1 AND r.state = 'TERMINATED' AND (r.customer, r.id) > ($2, $3)
      ORDER BY r.customer, r.id LIMIT $4";
 const INSERT: &str =
     "INSERT INTO relationships (id, customer, partner, kind, state, origin_link, accept_time_us, acceptor, version)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+/// Of those of one customer, a handful.
+const ENDING: &str = "SELECT r.id, r.customer, r.partner, r.kind, r.state, r.origin_link, r.accept_time_us, r.acceptor,
+     r.version, r.termination_side, r.termination_by, r.termination_reason, r.termination_request_time_us,
+     r.termination_effective_time_us, r.terminate_time_us, p.display_name AS partner_display_name,
+     p.verified_domain AS partner_verified_domain
+     FROM relationships r JOIN partners p ON p.id = r.partner
+     WHERE r.customer = $1 AND r.state = 'TERMINATING' AND r.termination_effective_time_us <= $2 ORDER BY r.id";
+/// Writes how a relationship that is still as it was read ends, or that it goes on.
+const END: &str = "UPDATE relationships SET state = $2, termination_side = $3, termination_by = $4,
+     termination_reason = $5, termination_request_time_us = $6, termination_effective_time_us = $7,
+     terminate_time_us = $8, version = $9 WHERE id = $1 AND version = $10";
 
 /// A customer stands in the list exactly while a relationship is in force (R25, I7). The page is cut before the join: a join in
 /// the order of the customers would begin with the first customer of all, however deep the page.
@@ -85,14 +104,40 @@ struct Row {
     accept_time_us: i64,
     acceptor: String,
     version: i64,
+    termination_side: Option<String>,
+    termination_by: Option<String>,
+    termination_reason: Option<String>,
+    termination_request_time_us: Option<i64>,
+    termination_effective_time_us: Option<i64>,
+    terminate_time_us: Option<i64>,
     partner_display_name: String,
     partner_verified_domain: String,
+}
+
+impl Row {
+    /// What its columns say together, if they say anything.
+    fn termination(&self) -> Result<Option<Termination>, Failure> {
+        let Some(side) = &self.termination_side else { return Ok(None) };
+        let (Some(request_time), Some(effective_time)) =
+            (self.termination_request_time_us, self.termination_effective_time_us)
+        else {
+            return Err(Failure::inconsistent("relationships", "a termination has no time"));
+        };
+        Ok(Some(Termination {
+            side: super::value("relationships", &Side::ALL, Side::text, side)?,
+            by: self.termination_by.clone().unwrap_or_default(),
+            reason: self.termination_reason.clone().unwrap_or_default(),
+            request_time: Time::from_micros(request_time),
+            effective_time: Time::from_micros(effective_time),
+        }))
+    }
 }
 
 impl TryFrom<Row> for Found {
     type Error = Failure;
 
     fn try_from(row: Row) -> Result<Found, Failure> {
+        let termination = row.termination()?;
         let relationship = Relationship {
             id: row.id,
             customer: super::tenant("relationships", &row.customer)?,
@@ -102,6 +147,8 @@ impl TryFrom<Row> for Found {
             origin_link: row.origin_link,
             accept_time: Time::from_micros(row.accept_time_us),
             acceptor: row.acceptor,
+            termination,
+            terminate_time: row.terminate_time_us.map(Time::from_micros),
             version: row.version,
         };
         Ok(Found {
@@ -218,6 +265,36 @@ pub async fn insert(tx: &mut Tx, relationship: &Relationship) -> Result<(), Fail
             .await?;
     });
     Ok(())
+}
+
+/// The relationships of a customer of which notice was given for this time or before.
+pub async fn ending(tx: &mut Tx, customer: &TenantId, now: Time) -> Result<Vec<Found>, Failure> {
+    let rows: Vec<Row> = on!(tx, tx => sqlx::query_as(ENDING)
+        .bind(customer.as_str())
+        .bind(now.micros())
+        .fetch_all(&mut **tx)
+        .await?);
+    rows.into_iter().map(Found::try_from).collect()
+}
+
+/// Writes how a relationship ends, or that it goes on. False when it has changed since it was read.
+pub async fn end(tx: &mut Tx, relationship: &Relationship) -> Result<bool, Failure> {
+    let termination = relationship.termination.as_ref();
+    let rows = on!(tx, tx => sqlx::query(END)
+        .bind(relationship.id)
+        .bind(State::text(relationship.state))
+        .bind(termination.map(|termination| termination.side.text()))
+        .bind(termination.map(|termination| termination.by.as_str()))
+        .bind(termination.map(|termination| termination.reason.as_str()))
+        .bind(termination.map(|termination| termination.request_time.micros()))
+        .bind(termination.map(|termination| termination.effective_time.micros()))
+        .bind(relationship.terminate_time.map(Time::micros))
+        .bind(relationship.version)
+        .bind(relationship.version - 1)
+        .execute(&mut **tx)
+        .await?
+        .rows_affected());
+    Ok(rows == 1)
 }
 
 /// Customers of a partner after an id, in order.

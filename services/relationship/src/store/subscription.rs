@@ -10,6 +10,12 @@ const FIND: &str = "SELECT customer, id, service, status, original_reseller, par
      update_time_us, version FROM subscriptions WHERE customer = $1 AND id = $2";
 const LIST: &str = "SELECT customer, id, service, status, original_reseller, partner_of_record, provisioned_by,
      update_time_us, version FROM subscriptions WHERE customer = $1 AND id > $2 ORDER BY id LIMIT $3";
+/// A pair because the engines have no list of values in common: PostgreSQL binds an array, SQLite reads JSON.
+const OF_CUSTOMERS_POSTGRES: &str = "SELECT customer, id, service, status, original_reseller, partner_of_record,
+     provisioned_by, update_time_us, version FROM subscriptions WHERE customer = ANY($1) ORDER BY customer, id";
+const OF_CUSTOMERS_SQLITE: &str = "SELECT customer, id, service, status, original_reseller, partner_of_record,
+     provisioned_by, update_time_us, version FROM subscriptions
+     WHERE customer IN (SELECT value FROM json_each($1)) ORDER BY customer, id";
 const WRITE: &str = "INSERT INTO subscriptions (customer, id, service, status, original_reseller, partner_of_record,
      provisioned_by, update_time_us, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      ON CONFLICT (customer, id) DO UPDATE SET service = excluded.service, status = excluded.status,
@@ -68,6 +74,17 @@ pub async fn find(tx: &mut Tx, customer: &TenantId, id: &str) -> Result<Option<S
 pub async fn list(tx: &mut Tx, customer: &TenantId, after: &str, limit: i64) -> Result<Vec<Subscription>, Failure> {
     let rows: Vec<Row> =
         on!(tx, tx => sqlx::query_as(LIST).bind(customer.as_str()).bind(after).bind(limit).fetch_all(&mut **tx).await?);
+    rows.into_iter().map(Subscription::try_from).collect()
+}
+
+/// All subscriptions of these customers, in order: of one, or of those of a page whose relationships are ending.
+pub async fn of_customers(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Subscription>, Failure> {
+    let rows: Vec<Row> = match tx {
+        Tx::Postgres(tx) => sqlx::query_as(OF_CUSTOMERS_POSTGRES).bind(customers).fetch_all(&mut **tx).await?,
+        Tx::Sqlite(tx) => {
+            sqlx::query_as(OF_CUSTOMERS_SQLITE).bind(sqlx::types::Json(customers)).fetch_all(&mut **tx).await?
+        }
+    };
     rows.into_iter().map(Subscription::try_from).collect()
 }
 

@@ -6,6 +6,7 @@ use clock::Uuid;
 use cloud::{Policy, TenantId};
 
 use crate::domain::relationship::{Found, PartnerCustomer, State, Type};
+use crate::domain::termination::{Blocker, Termination};
 use crate::error::Error;
 
 /// `customers/{customer}/relationships/{relationship}`.
@@ -59,9 +60,18 @@ fn obligations(policy: &Policy) -> Vec<wire::RelationshipObligation> {
     duties.collect()
 }
 
+/// What a relationship shows of others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The services delegated on it now, ordered.
+    pub delegated_services: &'a [String],
+    /// What blocks its end, where that was requested.
+    pub blockers: &'a [Blocker],
+}
+
 /// A relationship on the wire.
 #[must_use]
-pub fn relationship(found: &Found, delegated_services: &[String], policy: &Policy) -> wire::Relationship {
+pub fn relationship(found: &Found, around: Around<'_>, policy: &Policy) -> wire::Relationship {
     let relationship = &found.relationship;
     let binds = relationship.state.is_in_force();
     wire::Relationship {
@@ -76,8 +86,31 @@ pub fn relationship(found: &Found, delegated_services: &[String], policy: &Polic
         origin_invitation: String::new(),
         accept_time: Some(super::timestamp(relationship.accept_time)),
         acceptor: relationship.acceptor.clone(),
-        delegated_services: delegated_services.to_vec(),
+        delegated_services: around.delegated_services.to_vec(),
         etag: field::etag(relationship.version),
+        termination: relationship.termination.as_ref().map(|it| termination(it, around.blockers)),
+        terminate_time: relationship.terminate_time.map(super::timestamp),
+    }
+}
+
+fn termination(termination: &Termination, blockers: &[Blocker]) -> wire::Termination {
+    wire::Termination {
+        requested_by: termination.by.clone(),
+        reason: termination.reason.clone(),
+        request_time: Some(super::timestamp(termination.request_time)),
+        effective_time: Some(super::timestamp(termination.effective_time)),
+        blockers: blockers.iter().map(blocker).collect(),
+    }
+}
+
+/// What blocks the end of a relationship, on the wire.
+#[must_use]
+pub fn blocker(blocker: &Blocker) -> wire::TerminationBlocker {
+    wire::TerminationBlocker {
+        kind: wire::TerminationBlockerKind::Subscription.into(),
+        resource: blocker.subscription.clone(),
+        rule: blocker.rule.to_string(),
+        description: crate::error::unblock(blocker).to_owned(),
     }
 }
 

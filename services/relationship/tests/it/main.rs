@@ -8,4 +8,5 @@ mod establishment;
 mod event;
 mod outbox;
 mod relationship;
+mod termination;
 mod world;

@@ -188,6 +188,14 @@ impl World {
         EstablishmentServiceClient::new(connect(self.address, &self.authority.service(cloud, service)))
     }
 
+    /// Another process of the same service on the same database. Its callers are those of nobody; it keeps time.
+    pub(crate) async fn replica(&self) -> Shutdown {
+        let shutdown = Shutdown::new();
+        let running = Relationship::start(self.config.clone(), self.clock.clone(), shutdown.clone()).await;
+        running.expect("it starts");
+        shutdown
+    }
+
     /// What the command `outbox` of this service answers.
     pub(crate) async fn outbox(&self, task: Task) -> Result<Report, StartError> {
         Relationship::outbox(self.config.clone(), task).await
@@ -221,6 +229,18 @@ impl World {
         };
         assert!(rows > 0, "{customer} has no relationship");
         pool.close().await;
+    }
+
+    /// All that is in the database, as its own program writes it down. PostgreSQL only.
+    pub(crate) fn contents(&self) -> String {
+        let folder = testkit::postgres::programs().expect("cargo xtask test names the folder");
+        let dump = std::process::Command::new(folder.join("pg_dump")).arg(self.database.url()).output();
+        let dump = dump.expect("PostgreSQL brings it");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let text = String::from_utf8(dump.stdout).expect("it talks UTF-8");
+        // A word that is another in every dump.
+        let lines = text.lines().filter(|line| !line.contains("restrict "));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The database of the service.

@@ -172,6 +172,22 @@ pub(crate) fn establish(world: &World, ask: Ask) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// By a notice: ending at once would end the delegations too, which is proved elsewhere.
+pub(crate) fn request_termination(world: &World, ask: Ask) -> Vec<u8> {
+    wire::RequestTerminationRequest {
+        name: ask.existing(&world.relationship),
+        reason: ask.text(),
+        effective_time: Some(world.next_month),
+        ..Default::default()
+    }
+    .encode_to_vec()
+}
+
+pub(crate) fn cancel_termination(world: &World, ask: Ask) -> Vec<u8> {
+    let (name, reason) = (ask.existing(&world.ending), ask.text());
+    wire::CancelTerminationRequest { name, reason, ..Default::default() }.encode_to_vec()
+}
+
 pub(crate) fn update_subscription(world: &World, ask: Ask) -> Vec<u8> {
     let status =
         if ask == Ask::Other { wire::SubscriptionStatus::Suspended } else { wire::SubscriptionStatus::Cancelled };

@@ -109,6 +109,9 @@ const fn delegation(field: &'static str) -> Guard {
     Guard::Etag { field, read: "/mandate.relationship.v1.DelegationService/GetDelegation" }
 }
 
+const RELATIONSHIP_READ: Guard =
+    Guard::Etag { field: "etag", read: "/mandate.relationship.v1.RelationshipService/GetRelationship" };
+
 const fn link(field: &'static str) -> Guard {
     Guard::Etag { field, read: "/mandate.invitation.v1.InvitationService/GetInvitationLink" }
 }
@@ -234,6 +237,26 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: ACCEPTS,
         again: Again::Nothing,
         events: Events::Told(&["relationship.established", "delegation.granted"]),
+    },
+    Mutation {
+        path: "/mandate.relationship.v1.RelationshipService/CancelTermination",
+        caller: Who::Admin,
+        request: requests::cancel_termination,
+        refused: Reason::ResourceNotFound,
+        repeat: RELATIONSHIP,
+        guard: RELATIONSHIP_READ,
+        again: Again::Refused(Reason::RelationshipNotTerminating),
+        events: Events::Told(&["relationship.terminationCancelled"]),
+    },
+    Mutation {
+        path: "/mandate.relationship.v1.RelationshipService/RequestTermination",
+        caller: Who::Admin,
+        request: requests::request_termination,
+        refused: Reason::ResourceNotFound,
+        repeat: RELATIONSHIP,
+        guard: RELATIONSHIP_READ,
+        again: Again::Refused(Reason::RelationshipNotActive),
+        events: Events::Told(&["relationship.terminationRequested"]),
     },
     Mutation {
         path: "/mandate.relationship.v1.SubscriptionService/UpdateSubscription",

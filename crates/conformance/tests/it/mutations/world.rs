@@ -1,17 +1,25 @@
 //! What a change happens to: three partners and a customer that nobody else knows, and what is between them.
 
+use std::time::Duration;
+
 use api::invitation::InvitationLink;
 use api::relationship as wire;
+use clock::Clock;
+use prost_types::Timestamp;
 
 use super::stage::{Person, Stage};
 use crate::scenarios::Caller;
 
-/// Tenants of its own on a stage. The customer has accepted the first partner with two services and the second with none; the
-/// third asks it, by two links.
+/// Tenants of its own on a stage. The customer has accepted the first partner with two services, the second with none, and the
+/// fourth with none, of which it has given notice; the third asks it, by two links.
 pub(crate) struct World {
     number: usize,
     /// Of the customer with the first partner.
     pub(crate) relationship: String,
+    /// Of the customer with the fourth partner: the customer has given notice of its end.
+    pub(crate) ending: String,
+    /// When a notice may take effect.
+    pub(crate) next_month: Timestamp,
     /// The delegations of the first partner: one to remove and one to reassign.
     pub(crate) held: [String; 2],
     /// A link of the first partner that nobody accepts through: one to rotate and to disable.
@@ -25,8 +33,11 @@ pub(crate) struct World {
 /// What the first partner is granted.
 const HELD: &str = "reseller.azure-ad.office-365";
 
-/// How many events that makes: two relationships, two delegations.
-const TOLD: usize = 4;
+/// How many events that makes: three relationships, two delegations, one notice.
+const TOLD: usize = 6;
+
+/// How long a notice is.
+const MONTH: Duration = Duration::from_hours(24 * 30);
 
 impl World {
     /// Makes the world of this number, which no other on the stage has.
@@ -35,13 +46,15 @@ impl World {
         let mut world = World {
             number,
             relationship: String::new(),
+            ending: String::new(),
+            next_month: api::field::timestamp(Clock::system().now().plus(MONTH).micros()),
             held: Default::default(),
             spare: InvitationLink::default(),
             asking: Default::default(),
             told: TOLD + usize::from(cloud.agreement.is_some()),
         };
         let [otto, _] = stage.callers(&Person::operator("otto")).await;
-        for partner in ["one", "two", "three"] {
+        for partner in ["one", "two", "three", "four"] {
             otto.register_partner(&world.id(partner), cloud.country, cloud.contract).await;
         }
         otto.register_customer(&world.id("buyer"), cloud.country).await;
@@ -55,12 +68,24 @@ impl World {
         world.held = held.try_into().expect("two services");
         let link = world.link(stage, "two", "reseller").await;
         gwen.accept(cloud.acceptance(&link.token, &world.customer())).await.expect("accepted");
+        world.ending = world.given_notice(stage, &gwen).await;
         world.spare = world.link(stage, "one", "reseller.azure").await;
         world.asking = [
             world.link(stage, "three", "reseller.office-365").await,
             world.link(stage, "three", "reseller.azure-ad").await,
         ];
         world
+    }
+
+    /// A relationship with the fourth partner, of which the customer gives notice.
+    async fn given_notice(&self, stage: &Stage, gwen: &Caller) -> String {
+        let link = self.link(stage, "four", "reseller").await;
+        let answer = gwen.accept(stage.cloud.acceptance(&link.token, &self.customer())).await.expect("accepted");
+        let name = answer.into_inner().relationship.expect("it was established").name;
+        let effective_time = Some(self.next_month);
+        let request = wire::RequestTerminationRequest { name: name.clone(), effective_time, ..Default::default() };
+        gwen.relationships().request_termination(request).await.expect("a notice passes");
+        name
     }
 
     async fn register_others(&self, otto: &Caller) {

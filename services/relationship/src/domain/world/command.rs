@@ -7,6 +7,7 @@ use cloud::{ServiceId, TenantId};
 use crate::domain::acceptance::{Obstacle, Plan};
 use crate::domain::delegation::{CannotReassign, NotActive};
 use crate::domain::relationship::Type;
+use crate::domain::termination::{CannotCancel, CannotRequest, Side};
 
 /// What somebody does.
 #[derive(Clone, Debug)]
@@ -24,7 +25,14 @@ pub(in crate::domain) enum Command {
         service: ServiceId,
         original_reseller: Option<TenantId>,
         provisioned_by: Option<TenantId>,
+        suspended: bool,
     },
+    /// Either side ends one of all the relationships there ever were, now or in so many days.
+    Terminate { pick: usize, side: Side, days: Option<u32> },
+    /// Either side takes back a notice.
+    Cancel { pick: usize, side: Side },
+    /// So many days go by, and what is due then happens.
+    Wait { days: u32 },
 }
 
 /// An acceptance.
@@ -75,6 +83,8 @@ pub(in crate::domain) enum Refusal {
     Obstacles(Vec<Obstacle>),
     NotActive(NotActive),
     CannotReassign(CannotReassign),
+    CannotRequest(CannotRequest),
+    CannotCancel(CannotCancel),
     /// There is nothing to do it to.
     Nowhere,
 }

@@ -35,6 +35,16 @@ pub(in crate::domain) fn policy_with(cloud: &str, key: &str, from: &str, to: &st
     Policy::parse(&text.replace(&before, &after), cloud).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The same with a passage left out besides.
+pub(in crate::domain) fn policy_without(cloud: &str, (key, from, to): (&str, &str, &str), without: &str) -> Policy {
+    let text = policy_text(cloud);
+    let (before, after) = (format!("\n{key} = {from}"), format!("\n{key} = {to}"));
+    assert_eq!((text.matches(&before).count(), text.matches(without).count()), (1, 1), "{cloud}: {before} {without}");
+    // What follows on the line is a comment.
+    let text = text.replace(without, "\n#").replace(&before, &after);
+    Policy::parse(&text, cloud).unwrap_or_else(|error| panic!("{error}"))
+}
+
 pub(in crate::domain) fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
@@ -95,6 +105,8 @@ pub(in crate::domain) fn relationship(id: Uuid, partner: &TenantId, customer: &T
         origin_link: format!("partners/{partner}/invitationLinks/default"),
         accept_time: NOW,
         acceptor: format!("customers/{customer}/users/ada"),
+        termination: None,
+        terminate_time: None,
         version: 1,
     }
 }

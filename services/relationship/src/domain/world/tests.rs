@@ -6,18 +6,20 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clock::Time;
 use cloud::{CountryCode, MarketTable, Policy, ServiceId, TenantId};
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, Strategy, TestCaseError, any, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy, TestCaseError, any, prop_oneof, proptest};
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::command::{Accept, Command, Offer, Outcome, Refusal, Replace};
 use super::samples::{
-    CLOUDS, NOW, agreement, country, customer, delegation, home, partner, policy, relationship, service, tenant,
+    CLOUDS, NOW, agreement, country, customer, delegation, home, partner, policy, relationship, service, subscription,
+    tenant,
 };
 use super::{Records, World};
 use crate::domain::acceptance::{self, Law, Obstacle};
@@ -26,6 +28,8 @@ use crate::domain::agreement::Acceptance;
 use crate::domain::delegation::{self as delegations, Delegation, End};
 use crate::domain::directory::{Partner, Status, Tier};
 use crate::domain::relationship::{Relationship, State, Type};
+use crate::domain::subscription::{Status as SubscriptionStatus, Subscription};
+use crate::domain::termination::{self, CannotRequest, Side, Termination};
 
 /// Three partners in good standing, an advisor, four that cannot be accepted, and nobody's id.
 const PARTNERS: [&str; 8] = ["north", "south", "west", "sage", "far", "unsigned", "suspended", "stranger"];
@@ -73,7 +77,8 @@ fn accept() -> impl Strategy<Value = Command> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let write = (asked(), select(vec!["s-1", "s-2"]), select(&SERVICES[..3]), asker(), asker(), 0..4_u8);
+    let write = (asked(), select(vec!["s-1", "s-2"]), select(&SERVICES[..3]), asker(), asker(), 0..8_u8);
+    let days = prop_oneof![3 => Just(None), 3 => (1..30_u32).prop_map(Some), 1 => select(vec![Some(365), Some(366)])];
     prop_oneof![
         10 => accept(),
         3 => any::<usize>().prop_map(|pick| Command::Remove { pick }),
@@ -84,7 +89,12 @@ fn command() -> impl Strategy<Value = Command> {
             service: service(on),
             original_reseller: (parts & 1 != 0).then_some(seller),
             provisioned_by: (parts & 2 != 0).then_some(provisioner),
+            suspended: parts & 4 != 0,
         }),
+        2 => (any::<usize>(), select(&Side::ALL), days)
+            .prop_map(|(pick, side, days)| Command::Terminate { pick, side, days }),
+        1 => (any::<usize>(), select(&Side::ALL)).prop_map(|(pick, side)| Command::Cancel { pick, side }),
+        1 => (0..40_u32).prop_map(|days| Command::Wait { days }),
     ]
 }
 
@@ -142,15 +152,27 @@ fn begin<'a>(law: Law<'a>, cloud: &str) -> World<'a> {
 fn remember(world: &mut World<'_>) {
     let (bravo, before) = (tenant("bravo"), Time::from_micros(NOW.micros() - 1_000_000));
     let ended = relationship(world.mint(), &tenant("west"), &bravo, Type::Reseller);
-    let ended = Relationship { state: State::Terminated, ..ended };
+    let ended = Relationship { state: State::Terminated, terminate_time: Some(before), ..ended };
     let ending = relationship(world.mint(), &tenant("south"), &bravo, Type::Reseller);
-    let ending = Relationship { state: State::Terminating, ..ending };
+    let termination = Some(Termination {
+        side: Side::Customer,
+        by: "customers/bravo/users/ada".to_owned(),
+        reason: String::new(),
+        request_time: before,
+        effective_time: NOW.plus(Duration::from_hours(24 * 20)),
+    });
+    let ending = Relationship { state: State::Terminating, termination, ..ending };
+    // One that sold what still runs.
+    let tied = relationship(world.mint(), &tenant("north"), &bravo, Type::Reseller);
+    let sold =
+        Subscription { original_reseller: Some(tenant("north")), ..subscription(&bravo, "s-1", service("azure-ad")) };
+    world.records.subscriptions.insert((bravo.clone(), "s-1".to_owned()), sold);
     let by = "partners/west".to_owned();
     let end = Some(End { time: before, by, reason: String::new() });
     let closed = delegation(world.mint(), &ended, service("office-365"));
     let closed = Delegation { state: delegations::State::Closed, end, version: 2, ..closed };
     world.records.delegations.insert(closed.id, closed);
-    for past in [ended, ending] {
+    for past in [ended, ending, tied] {
         world.records.acceptor_roles.insert(past.id, "global_admin");
         world.records.relationships.insert(past.id, past);
     }
@@ -248,6 +270,9 @@ fn i3(step: &Step<'_>) -> Holds {
     let (before, after) = (&step.before, &step.after);
     let same = before.records.subscriptions == after.records.subscriptions;
     expect(same, || "I3: a subscription has changed".to_owned())?;
+    if is_of_relationship(&step.command) {
+        return Ok(());
+    }
     for subscription in after.records.subscriptions.values() {
         let of = &subscription.customer;
         let bound = |world: &World<'_>, partner| world.in_force(partner, of, None).is_some();
@@ -261,6 +286,16 @@ fn i3(step: &Step<'_>) -> Holds {
         }
     }
     Ok(())
+}
+
+/// Whether a command is about relationships and may end one, with whatever that gave.
+fn is_of_relationship(command: &Command) -> bool {
+    match command {
+        Command::Terminate { .. } | Command::Cancel { .. } | Command::Wait { .. } => true,
+        Command::Accept(_) | Command::Remove { .. } | Command::Reassign { .. } | Command::WriteSubscription { .. } => {
+            false
+        }
+    }
 }
 
 /// What delegated admin privileges alone never give (R6-R11). A transition is left out: some clouds ask for both (N18).
@@ -311,7 +346,8 @@ fn i6(step: &Step<'_>) -> Holds {
         expect(unchanged, || "I6: a refusal has changed something".to_owned())?;
     }
     let Command::Accept(accept) = &step.command else {
-        let kept = (&before.relationships, &before.agreements) == (&after.relationships, &after.agreements);
+        let names = |records: &Records| records.relationships.keys().copied().collect::<Vec<_>>();
+        let kept = (names(before), &before.agreements) == (names(after), &after.agreements);
         return expect(kept, || "I6: a relationship or agreement without an acceptance".to_owned());
     };
     let new: Vec<_> =
@@ -433,7 +469,33 @@ fn i11(step: &Step<'_>) -> Holds {
     }
     for was in before.relationships.values() {
         let is = &after.relationships[&was.id];
-        expect(is == was, || format!("I11: {was:?} became {is:?}"))?;
+        let (state, termination, terminate_time) = (is.state, is.termination.clone(), is.terminate_time);
+        let next = Relationship { state, termination, terminate_time, version: was.version + 1, ..was.clone() };
+        let goes = match (was.state, is.state) {
+            (State::Active, State::Terminating | State::Terminated) => is.termination.is_some(),
+            (State::Terminating, State::Active) => is.termination.is_none(),
+            (State::Terminating, State::Terminated) => is.termination == was.termination,
+            _ => false,
+        };
+        let dated = is.terminate_time.is_some() == (is.state == State::Terminated);
+        expect(is == was || (goes && dated && *is == next), || format!("I11: {was:?} became {is:?}"))?;
+    }
+    Ok(())
+}
+
+/// N41: nothing ends at once, or in time, while an active subscription ties the partner; and what is due and free has ended.
+fn n41(step: &Step<'_>) -> Holds {
+    let (before, after) = (&step.before.records, &step.after.records);
+    for is in after.relationships.values() {
+        let active = |held: &&Subscription| held.status == SubscriptionStatus::Active;
+        let tied = |held: &Subscription| held.customer == is.customer && held.ties(&is.partner);
+        let tied = after.subscriptions.values().filter(active).any(tied);
+        let was = before.relationships.get(&is.id).map(|was| was.state);
+        let ends = is.state == State::Terminated && was != Some(State::Terminated);
+        expect(!(ends && tied), || format!("N41: {is:?} ended though it is tied"))?;
+        let looked = matches!(step.command, Command::Wait { .. });
+        let late = looked && termination::is_due(is, step.after.now) && !tied;
+        expect(!late, || format!("N41: {is:?} goes on though its time has come"))?;
     }
     Ok(())
 }
@@ -461,7 +523,9 @@ fn i12(step: &Step<'_>) -> Holds {
     let customer = match &step.command {
         Command::Accept(accept) => Some(accept.customer.clone()),
         Command::WriteSubscription { customer, .. } => Some(customer.clone()),
-        Command::Remove { .. } | Command::Reassign { .. } => None,
+        // What time brings, it brings to all.
+        Command::Wait { .. } => return Ok(()),
+        Command::Remove { .. } | Command::Reassign { .. } | Command::Terminate { .. } | Command::Cancel { .. } => None,
     };
     let (before, after) = (&step.before.records, &step.after.records);
     let touched = after.delegations.values().filter(|is| before.delegations.get(&is.id) != Some(*is));
@@ -587,6 +651,11 @@ proptest! {
     }
 
     #[test]
+    fn n41_a_relationship_ends_when_nothing_ties_it_and_not_before(story in story()) {
+        play(&story, n41)?;
+    }
+
+    #[test]
     fn i12_customers_touch_only_their_own_and_partners_see_only_their_own(story in story()) {
         play(&story, |step| {
             i12(step)?;
@@ -620,9 +689,9 @@ fn the_stories_reach_every_outcome() {
         };
         play(&story, look).unwrap();
     }
-    let everywhere = "AlreadyHeld ContractRequired CustomerNotRegistered Granted Held LinkDisabled NewRelationship NoRelationship \
-        NotActive PartnerNotActive Reassigned RegionMismatch Removed Replaced ReplacementInvalid Reused Role \
-        SelfDealing ServiceUnknown Written";
+    let everywhere = "AlreadyHeld Blocked Cancelled ContractRequired CustomerNotRegistered Ended EndedInTime Granted Held LinkDisabled NewRelationship NoRelationship \
+        NotActive NotTerminating Noticed NoticeOutOfRange OtherSide PartnerNotActive Reassigned RegionMismatch Removed Replaced ReplacementInvalid Reused Role \
+        SelfDealing ServiceUnknown Waited Written";
     let agreement = "AgreementDateInFuture AgreementRequired Consent";
     for (cloud, special) in [
         ("public", &[agreement, "WithoutDelegation"][..]),
@@ -640,7 +709,14 @@ fn the_stories_reach_every_outcome() {
 fn kinds(step: &Step<'_>) -> BTreeSet<String> {
     let plan = match &step.outcome {
         Outcome::Accepted(plan) => plan,
-        Outcome::Done => return BTreeSet::from([done(&step.command).to_owned()]),
+        Outcome::Done => {
+            let ended =
+                |records: &Records| records.relationships.values().filter(|it| it.state == State::Terminated).count();
+            let in_time = matches!(step.command, Command::Wait { .. })
+                && ended(&step.before.records) < ended(&step.after.records);
+            let names = [Some(done(&step.command)), in_time.then_some("EndedInTime")];
+            return names.into_iter().flatten().map(str::to_owned).collect();
+        }
         Outcome::Refused(refusal) => return refused(refusal),
     };
     let is_new = step.before.records.relationships.len() < step.after.records.relationships.len();
@@ -662,6 +738,10 @@ fn done(command: &Command) -> &'static str {
         Command::Remove { .. } => "Removed",
         Command::Reassign { .. } => "Reassigned",
         Command::WriteSubscription { .. } => "Written",
+        Command::Terminate { days: None, .. } => "Ended",
+        Command::Terminate { days: Some(_), .. } => "Noticed",
+        Command::Cancel { .. } => "Cancelled",
+        Command::Wait { .. } => "Waited",
     }
 }
 
@@ -672,6 +752,11 @@ fn refused(refusal: &Refusal) -> BTreeSet<String> {
     };
     match refusal {
         Refusal::Obstacles(obstacles) => obstacles.iter().map(|obstacle| name(obstacle)).collect(),
+        Refusal::CannotRequest(CannotRequest::Obstacles(obstacles)) => {
+            obstacles.iter().map(|obstacle| name(obstacle)).collect()
+        }
+        Refusal::CannotRequest(why) => BTreeSet::from([name(why)]),
+        Refusal::CannotCancel(why) => BTreeSet::from([name(why)]),
         Refusal::CannotReassign(why) => BTreeSet::from([name(why)]),
         Refusal::NotActive(why) => BTreeSet::from([name(why)]),
         Refusal::Role => BTreeSet::from([name(refusal)]),
