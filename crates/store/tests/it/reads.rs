@@ -190,7 +190,7 @@ async fn without_a_replica_the_database_answers_whatever_it_has_reached(database
     for freshness in [Freshness::Latest, Freshness::AtLeast(Position::ANYWHERE), Freshness::Any] {
         assert_eq!(notes(reads.begin(freshness).await.unwrap()).await.unwrap(), [1]);
     }
-    let refused = reads.begin(Freshness::AtLeast("1152921504606846976".parse().unwrap())).await.unwrap_err();
+    let refused = reads.begin(Freshness::AtLeast("1125899906842624".parse().unwrap())).await.unwrap_err();
     assert!(matches!(refused, Failure::BeyondLog(_)), "{refused:?}");
 }
 
