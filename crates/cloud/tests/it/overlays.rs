@@ -149,6 +149,7 @@ fn every_cloud_maps_the_same_permissions() {
         "invitations.resolve",
         "partner_customers.read",
         "relationships.read",
+        "relationships.terminate",
         "subscriptions.read",
         "subscriptions.write",
     ];
