@@ -52,11 +52,13 @@ fn before() -> Result<Option<String>> {
     let revision = match git(&["status", "--porcelain", "--", MIGRATIONS])?.lines().any(is_new) {
         true => commit("HEAD")?,
         false => {
-            let newest = git(&["log", "-1", "--diff-filter=A", "--format=%H", "--", MIGRATIONS])?;
-            if newest.is_empty() {
-                bail!("the history shows no migration: a shallow clone lacks it");
-            }
-            commit(&format!("{newest}^"))?
+            let added = git(&["log", "--diff-filter=A", "--format=%H", "--", MIGRATIONS])?;
+            let mut before = added.lines().filter_map(|newer| commit(&format!("{newer}^")).ok());
+            // One that lacks a migration and has none that was another then: a migration may be edited until it is on main.
+            let Some(revision) = before.find(|revision| only_lacks(revision)) else {
+                bail!("the history shows no earlier schema: a shallow clone lacks it");
+            };
+            revision
         }
     };
     let files = git(&["ls-tree", "-r", "--name-only", &revision, "--", "services"])?;
@@ -65,6 +67,12 @@ fn before() -> Result<Option<String>> {
     Ok(with_schema.into_iter().all(|service| has_schema(service)).then_some(revision))
 }
 
+fn only_lacks(revision: &str) -> bool {
+    let changed = git(&["diff", "--name-status", revision, "HEAD", "--", MIGRATIONS]).unwrap_or_default();
+    !changed.is_empty() && changed.lines().all(|line| line.starts_with('A'))
+}
+
+/// A revision and what it was for.
 fn described(revision: &str) -> String {
     git(&["log", "-1", "--format=%h %s", revision]).unwrap_or_else(|_| revision.to_owned())
 }

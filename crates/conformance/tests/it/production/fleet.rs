@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use testkit::port::Port;
 use testkit::process::{Ended, Process, run};
@@ -11,6 +12,7 @@ use testkit::site::{SERVICES, ready};
 use tonic::transport::{Channel, Endpoint};
 
 use super::site::{Instance, Site};
+use crate::checkout;
 
 /// Which build of the programs to run.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,15 @@ impl Version {
     /// The one of this checkout.
     pub(crate) fn ours() -> Version {
         Version(None)
+    }
+
+    /// The policy it came with; its programs lie in a folder named by its commit. `None` for the one of this checkout.
+    fn policy(&self, cloud: &str) -> Option<String> {
+        let commit = self.0.as_ref()?.file_name()?.to_str()?;
+        let file = format!("{commit}:deploy/clouds/{cloud}/policy/policy.toml");
+        let shown =
+            Command::new("git").args(["show", &file]).current_dir(checkout::root()).output().expect("git is there");
+        shown.status.success().then(|| String::from_utf8(shown.stdout).expect("a policy is text"))
     }
 
     /// How to name a program of it.
@@ -61,6 +72,7 @@ impl Fleet {
     /// Migrates the databases of a new cloud and starts everything, with the programs of this version.
     pub(crate) async fn start(cloud: &'static str, version: &Version) -> Fleet {
         let site = Site::new(None);
+        site.govern(cloud, version.policy(cloud));
         let mut instance = site.instance(cloud).await;
         let (mut replicas, mut balancers) = (BTreeMap::new(), Vec::new());
         for service in SERVICES {
@@ -110,6 +122,8 @@ impl Fleet {
 
     /// Replaces the replicas of a program one after the other: each is told to end, and its successor answers before the next is.
     pub(crate) fn roll(&mut self, program: &'static str, version: &Version) {
+        let cloud = self.instance.cloud;
+        self.site.govern(cloud, version.policy(cloud));
         for replica in self.of(program) {
             let ended = replica.process.take().expect("it runs").terminated();
             assert_eq!(ended.code(), 0, "{program}: {ended:?}");

@@ -91,7 +91,7 @@ impl Site {
 
     /// What the gateway is told.
     pub(crate) fn configure_gateway(&self, instances: &[&Instance]) -> PathBuf {
-        let policies: Vec<PathBuf> = instances.iter().map(|instance| policy(instance.cloud)).collect();
+        let policies: Vec<PathBuf> = instances.iter().map(|instance| self.policy(instance.cloud)).collect();
         let services: Vec<Vec<(&str, SocketAddr)>> = instances.iter().map(|instance| instance.places()).collect();
         let told = instances.iter().zip(&policies).zip(&services);
         let upstreams: Vec<Upstreams<'_>> = told
@@ -109,7 +109,7 @@ impl Site {
         let cloud = instance.cloud;
         let told = Told {
             cloud,
-            policy: &policy(cloud),
+            policy: &self.policy(cloud),
             issuer: instance.provider.uri(),
             listen: instance.addresses[service],
             database: &format!("url = \"{}\"\nconnections_max = 4\n", instance.databases[service].url()),
@@ -124,6 +124,18 @@ impl Site {
         let elsewhere = self.keep("elsewhere", "[process]\nlisten = \"127.0.0.1:0\"\n");
         let [file, elsewhere] = [file, &elsewhere].map(|file| file.display().to_string());
         vec![command.to_owned(), "--config".to_owned(), file, "--config".to_owned(), elsewhere]
+    }
+
+    /// The policy of a cloud: that of this checkout, unless another was given by [`Site::govern`].
+    fn policy(&self, cloud: &str) -> PathBuf {
+        let given = self.files.file(&format!("{cloud}-policy.toml"));
+        if given.exists() { given } else { policy(cloud) }
+    }
+
+    /// Gives a cloud this policy from here on; processes that run keep what they have read. `None`: that of this checkout.
+    pub(crate) fn govern(&self, cloud: &str, text: Option<String>) {
+        let text = text.unwrap_or_else(|| std::fs::read_to_string(policy(cloud)).expect("a cloud of this checkout"));
+        std::fs::write(self.files.file(&format!("{cloud}-policy.toml")), text).expect("room for a file");
     }
 
     /// Writes a configuration file of this name into the folder of the site.
