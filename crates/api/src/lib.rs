@@ -8,6 +8,7 @@ pub mod field;
 pub mod filter;
 pub mod name;
 pub mod page;
+pub mod raw;
 pub mod rule;
 pub mod status;
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use prost::bytes::{Buf as _, BufMut as _, Bytes};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use api::raw::Raw;
+use prost::bytes::Bytes;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Response, Status};
 
@@ -32,42 +32,4 @@ pub(crate) async fn call(caller: &Caller, path: &str, message: impl Into<Bytes>)
     let token = response.metadata().get("mandate-consistency-token");
     let consistency_token = token.map(|token| token.to_str().expect("ASCII").to_owned());
     Ok(Answer { message: response.into_inner(), consistency_token })
-}
-
-/// Carries bytes.
-#[derive(Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Raw;
-    type Decoder = Raw;
-
-    fn encoder(&mut self) -> Raw {
-        Raw
-    }
-
-    fn decoder(&mut self) -> Raw {
-        Raw
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
 }
